@@ -1,0 +1,8 @@
+"""The only door to the API server: configuration and transport of the `kubernetes` package, requests of our own."""
+
+from auditor.cluster.connection import Connection, connect
+from auditor.cluster.discovery import Served, discover
+from auditor.cluster.pace import Limits, RequestError
+from auditor.cluster.requests import Answer, ApiServer
+
+__all__ = ["Answer", "ApiServer", "Connection", "Limits", "RequestError", "Served", "connect", "discover"]

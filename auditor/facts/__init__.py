@@ -1,0 +1,1 @@
+"""Facts: typed views of API objects, quantities, and look-ups over them. What checks read; nothing here does I/O."""

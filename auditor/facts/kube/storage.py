@@ -1,0 +1,97 @@
+"""storage.k8s.io: classes, drivers, and the drivers on each node."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from auditor.facts.kube.meta import KubeObject, View
+from auditor.facts.parts import Api
+
+DEFAULT_CLASS_ANNOTATIONS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+"""Both are honoured by the API server's admission plugin."""
+
+
+def _api(kind: str, plural: str) -> Api:
+    return Api(group="storage.k8s.io", versions=("v1",), plural=plural, kind=kind, namespaced=False)
+
+
+class TopologyRequirement(View, frozen=True, kw_only=True):
+    """One key and its allowed values."""
+
+    key: str
+    values: tuple[str, ...] = ()
+
+
+class TopologyTerm(View, frozen=True, kw_only=True):
+    """One alternative of ``allowedTopologies``; its requirements must all hold."""
+
+    match_label_expressions: tuple[TopologyRequirement, ...] | None = None
+
+
+class StorageClass(KubeObject, frozen=True, kw_only=True):
+    """A class of volumes."""
+
+    api: ClassVar[Api] = _api("StorageClass", "storageclasses")
+    provisioner: str
+    parameters: dict[str, str] | None = None
+    reclaim_policy: str | None = None
+    volume_binding_mode: str | None = None
+    """None means Immediate, the API's default."""
+    allow_volume_expansion: bool = False
+    mount_options: tuple[str, ...] | None = None
+    allowed_topologies: tuple[TopologyTerm, ...] | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether claims that name no class get this one."""
+        return any(self.annotations.get(key) == "true" for key in DEFAULT_CLASS_ANNOTATIONS)
+
+    @property
+    def waits_for_consumer(self) -> bool:
+        """Whether the volume is made where its first pod is scheduled."""
+        return self.volume_binding_mode == "WaitForFirstConsumer"
+
+
+class CSIDriverSpec(View, frozen=True, kw_only=True):
+    """What a CSI driver declares."""
+
+    attach_required: bool | None = None
+    fs_group_policy: str | None = None
+    storage_capacity: bool | None = None
+
+
+class CSIDriver(KubeObject, frozen=True, kw_only=True):
+    """A CSI driver that is installed in the cluster."""
+
+    api: ClassVar[Api] = _api("CSIDriver", "csidrivers")
+    spec: CSIDriverSpec = CSIDriverSpec()
+
+
+class Allocatable(View, frozen=True, kw_only=True):
+    """How many volumes a driver can attach to a node."""
+
+    count: int | None = None
+
+
+class CSINodeDriver(View, frozen=True, kw_only=True):
+    """A CSI driver that runs on a node."""
+
+    name: str
+    topology_keys: tuple[str, ...] | None = None
+    allocatable: Allocatable | None = None
+
+
+class CSINodeSpec(View, frozen=True, kw_only=True):
+    """The CSI drivers of a node."""
+
+    drivers: tuple[CSINodeDriver, ...] = ()
+
+
+class CSINode(KubeObject, frozen=True, kw_only=True):
+    """The CSI drivers that are registered on the node of the same name."""
+
+    api: ClassVar[Api] = _api("CSINode", "csinodes")
+    spec: CSINodeSpec = CSINodeSpec()

@@ -1,0 +1,1 @@
+"""Units: what a check and a report are, as their authors declare them."""

@@ -1,0 +1,1 @@
+"""The benchmarks that load a cluster, one package per system. Installed as ``auditor.benchmarks``."""

@@ -1,0 +1,125 @@
+"""What the storage checks share: which classes count, who needs them, and how findings speak of them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Literal
+
+from auditor import STATEFUL_WORKLOADS, Facts, Finding, Status, Workload
+from auditor.facts.kube import Node, PersistentVolumeClaim, StatefulSet, StorageClass
+from auditor.facts.kube.storage import DEFAULT_CLASS_ANNOTATIONS
+
+from .._provisioners import WITHOUT_VOLUMES, matches
+
+WORKLOADS_WITH_VOLUMES = (*STATEFUL_WORKLOADS, Workload.SPARK)
+"""Those that keep state in volumes, and Spark, whose drivers and executors shuffle through them."""
+
+NAMED_AT_MOST = 5
+"""A message names this many objects and counts the rest."""
+
+_LEGACY_CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+
+
+class Need(StrEnum):
+    """Why a class matters: what is wrong with one that nobody needs is a warning only."""
+
+    DEFAULT = "default"
+    USED = "in use"
+    UNUSED = "not in use"
+
+    @property
+    def status(self) -> Status:
+        """What a class that does not meet a condition comes to."""
+        return Status.WARN if self is Need.UNUSED else Status.FAIL
+
+
+def volume_classes(facts: Facts) -> list[StorageClass]:
+    """The classes that make volumes, by name; those that hand out buckets or certificates are left out."""
+    classes = (cls for cls in facts.list(StorageClass) if not matches(cls.provisioner, WITHOUT_VOLUMES))
+    return sorted(classes, key=lambda cls: cls.name)
+
+
+def no_classes() -> Finding:
+    """The finding of every check but the one that asks for a default class."""
+    return Finding.skip("The cluster has no StorageClass that makes volumes, so there is none to judge.")
+
+
+def by_need(facts: Facts, classes: Sequence[StorageClass]) -> Iterator[tuple[Need, list[StorageClass]]]:
+    """The classes grouped by who needs them, those first for which the fewest parts must be readable."""
+    yield from _non_empty(Need.DEFAULT, [cls for cls in classes if cls.is_default])
+    rest = [cls for cls in classes if not cls.is_default]
+    for names_used in (_claimed, _in_templates):
+        if not rest:
+            return
+        used = names_used(facts)
+        yield from _non_empty(Need.USED, [cls for cls in rest if cls.name in used])
+        rest = [cls for cls in rest if cls.name not in used]
+    yield from _non_empty(Need.UNUSED, rest)
+
+
+def _non_empty(need: Need, classes: list[StorageClass]) -> Iterator[tuple[Need, list[StorageClass]]]:
+    if classes:
+        yield need, classes
+
+
+def _claimed(facts: Facts) -> set[str | None]:
+    return {class_of(claim) for claim in facts.list(PersistentVolumeClaim)}
+
+
+def _in_templates(facts: Facts) -> set[str | None]:
+    return {
+        template.spec.storage_class_name
+        for stateful_set in facts.list(StatefulSet)
+        for template in stateful_set.spec.volume_claim_templates or ()
+    }
+
+
+def class_of(claim: PersistentVolumeClaim) -> str | None:
+    """The class that a claim names; the deprecated annotation wins over the field, as in Kubernetes itself."""
+    return claim.annotations.get(_LEGACY_CLASS_ANNOTATION, claim.spec.storage_class_name)
+
+
+def data_nodes(facts: Facts) -> list[Node]:
+    """The nodes on which an ordinary pod can run, by name."""
+    return sorted((node for node in facts.list(Node) if node.takes_ordinary_pods), key=lambda node: node.name)
+
+
+def no_data_nodes(facts: Facts) -> Finding:
+    """The finding when no node takes an ordinary pod."""
+    return Finding.unknown(
+        f"No node takes ordinary pods ({counted(len(facts.list(Node)), 'node')}, all cordoned or tainted), "
+        "so it cannot be told from where volumes must be reachable.",
+        fix="Collect again when the nodes for data are schedulable.",
+    )
+
+
+def described(classes: Sequence[StorageClass], need: Need | None = None) -> str:
+    """The classes as a message names them: ``the default StorageClass gp2``, ``StorageClasses a and b (in use)``."""
+    noun = "StorageClass" if len(classes) == 1 else "StorageClasses"
+    text = f"{noun} {listed([cls.name for cls in classes])}"
+    if need is None:
+        return text
+    return f"the default {text}" if need is Need.DEFAULT else f"{text} ({need})"
+
+
+def mark_as_default(cls: StorageClass, value: Literal["true", "false"]) -> str:
+    """The command that sets or takes the mark of the default class, in the forms that the class carries."""
+    keys = [key for key in DEFAULT_CLASS_ANNOTATIONS if key in cls.annotations] or [DEFAULT_CLASS_ANNOTATIONS[0]]
+    marks = " ".join(f"{key}={value}" for key in keys)
+    return f"kubectl annotate storageclass {shlex.quote(cls.name)} {marks} --overwrite"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b, c, d, e and 7 more``."""
+    if len(names) == 1:
+        return names[0]
+    if len(names) <= NAMED_AT_MOST:
+        return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:NAMED_AT_MOST])} and {len(names) - NAMED_AT_MOST} more"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 node``, ``3 nodes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

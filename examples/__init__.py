@@ -1,0 +1,1 @@
+"""A recorded cluster for `auditor demo`. Installed as ``auditor.examples``."""

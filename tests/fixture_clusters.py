@@ -1,0 +1,135 @@
+"""Fixture clusters: small YAML files below tests/checks/data whose names say what a check must find in them.
+
+``<check id>/<status>-<case>.yaml`` holds manifests as kubectl prints them. Every part that the check reads is taken as
+read whole, and empty where the file has no such object. One document of ``kind: Fixture`` may say otherwise::
+
+    kind: Fixture
+    parts: {core/nodes: forbidden}      # or absent, failed, missing
+    parameters: {name: value}           # of the check
+    message: a regular expression       # that one finding of the expected status must match
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from auditor.facts.kube.meta import KubeObject
+from auditor.facts.parts import CORE_GROUP, OK, Part, PartState, PartStatus
+from auditor.facts.store import Facts, PartFacts, PartKey
+from auditor.judge import Policy, judge_check
+from auditor.model import Finding, Status
+from auditor.registry import load_checks
+from auditor.units.check import Check
+
+DATA = Path(__file__).parent / "checks" / "data"
+
+WORST_FIRST = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.OK, Status.SKIP)
+
+Manifest = dict[str, Any]
+
+
+class FixtureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document of ``kind: Fixture``."""
+
+    kind: str = "Fixture"
+    parts: dict[str, PartState] = {}
+    parameters: dict[str, Any] = {}
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixtureCluster:
+    """One fixture file: a cluster as one check sees it.
+
+    Attributes:
+        path: the file.
+        check: the check that the file is for.
+        expected: the status of the worst finding.
+        options: what the file says beside its manifests.
+        manifests: the objects, in the file's order.
+    """
+
+    path: Path
+    check: Check
+    expected: Status
+    options: FixtureOptions
+    manifests: tuple[Manifest, ...] = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """What pytest shows."""
+        return f"{self.check.id}/{self.path.stem}"
+
+    def parts(self, states: Mapping[str, PartState] | None = None) -> dict[PartKey, PartFacts]:
+        """The parts that the check reads, those in ``states`` in another state than the file says."""
+        chosen = {**self.options.parts, **(states or {})}
+        return {part.key: self._part(part, chosen.get(str(part), PartState.OK)) for part in self.check.reads}
+
+    def findings(self, parts: Mapping[PartKey, PartFacts] | None = None) -> list[Finding]:
+        """What the check says, of these parts or of the file's own."""
+        policy = Policy(parameters={self.check.id: self.options.parameters}, today=date(2026, 1, 1))
+        return judge_check(self.check, Facts(self.parts() if parts is None else parts), policy)
+
+    def _part(self, part: Part, state: PartState) -> PartFacts:
+        if state is not PartState.OK:
+            return PartFacts(PartStatus(state=state, reason="says the fixture"))
+        return PartFacts(OK, tuple(self._objects(part)))
+
+    def _objects(self, part: Part) -> Iterator[KubeObject]:
+        if part.view is None or not issubclass(part.view, KubeObject):
+            raise NotImplementedError(f"Fixtures cannot hold {part} yet; teach tests/fixture_clusters.py.")
+        for manifest in self.manifests:
+            if not _is_of(part.view, manifest):
+                continue
+            decoded = msgspec.json.decode(json.dumps(manifest), type=part.view)
+            name = f"{decoded.namespace}/{decoded.name}" if decoded.namespace else decoded.name
+            if part.object in (None, name):
+                yield decoded
+
+
+def worst(findings: Iterable[Finding]) -> Status:
+    """The status that decides: fail, unknown, warn, ok, skip."""
+    return min((finding.status for finding in findings), key=WORST_FIRST.index)
+
+
+def load_fixture_clusters() -> list[FixtureCluster]:
+    """All fixture files of all checks, in the order of their names."""
+    return [_load(path) for path in sorted(DATA.glob("*/*.yaml"))]
+
+
+def _load(path: Path) -> FixtureCluster:
+    documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
+    options = [document for document in documents if document["kind"] == "Fixture"]
+    cluster = FixtureCluster(
+        path=path,
+        check=load_checks().get(path.parent.name),
+        expected=Status(path.stem.partition("-")[0]),
+        options=msgspec.convert(options[0] if options else {}, FixtureOptions),
+        manifests=tuple(document for document in documents if document["kind"] != "Fixture"),
+    )
+    _refuse_the_unread(cluster)
+    return cluster
+
+
+def _refuse_the_unread(cluster: FixtureCluster) -> None:
+    """A manifest or part that the check does not read is a slip of the pen, and would prove nothing."""
+    views = [part.view for part in cluster.check.reads if part.view is not None and issubclass(part.view, KubeObject)]
+    for manifest in cluster.manifests:
+        if not any(_is_of(view, manifest) for view in views):
+            raise ValueError(f"{cluster.path}: {cluster.check.id} does not read a {manifest['kind']}")
+    if unread := set(cluster.options.parts) - {str(part) for part in cluster.check.reads}:
+        raise ValueError(f"{cluster.path}: {cluster.check.id} does not read {unread}")
+
+
+def _is_of(view: type[KubeObject], manifest: Manifest) -> bool:
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    api = view.api
+    return manifest["kind"] == api.kind and (group or CORE_GROUP) == api.group and version in api.versions

@@ -1,0 +1,2 @@
+trap 'exit 0' INT TERM
+while :; do sleep 3600 & wait $!; done
