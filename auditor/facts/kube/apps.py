@@ -1,12 +1,63 @@
-"""apps: StatefulSets."""
+"""apps: Deployments, StatefulSets, DaemonSets."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from auditor.facts.kube.core import PersistentVolumeClaimSpec
 from auditor.facts.kube.meta import KubeObject, LabelSelector, ObjectMeta, View
+from auditor.facts.kube.pods import PodTemplate
+from auditor.facts.kube.volumes import PersistentVolumeClaimSpec
 from auditor.facts.parts import Api
+
+
+def _api(kind: str, plural: str) -> Api:
+    return Api(group="apps", versions=("v1",), plural=plural, kind=kind, namespaced=True)
+
+
+class RollingUpdate(View, frozen=True, kw_only=True):
+    """How many pods an update may miss or add."""
+
+    max_surge: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+class DeploymentStrategy(View, frozen=True, kw_only=True):
+    """How a Deployment replaces its pods."""
+
+    type: str | None = None
+    """None means RollingUpdate, the API's default."""
+    rolling_update: RollingUpdate | None = None
+
+
+class DeploymentSpec(View, frozen=True, kw_only=True):
+    """What is asked of a Deployment."""
+
+    replicas: int | None = None
+    """None means 1, the API's default."""
+    selector: LabelSelector | None = None
+    strategy: DeploymentStrategy = DeploymentStrategy()
+    template: PodTemplate = PodTemplate()
+
+
+class ReplicasStatus(View, frozen=True, kw_only=True):
+    """How many pods there are."""
+
+    replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+
+
+class Deployment(KubeObject, frozen=True, kw_only=True):
+    """A Deployment."""
+
+    api: ClassVar[Api] = _api("Deployment", "deployments")
+    spec: DeploymentSpec = DeploymentSpec()
+    status: ReplicasStatus = ReplicasStatus()
+
+    @property
+    def replicas(self) -> int:
+        """The pods asked for."""
+        return 1 if self.spec.replicas is None else self.spec.replicas
 
 
 class ClaimTemplate(View, frozen=True, kw_only=True):
@@ -16,18 +67,56 @@ class ClaimTemplate(View, frozen=True, kw_only=True):
     spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
 
 
+class ClaimRetentionPolicy(View, frozen=True, kw_only=True):
+    """What becomes of the claims of a StatefulSet; None means Retain, the API's default."""
+
+    when_deleted: str | None = None
+    when_scaled: str | None = None
+
+
 class StatefulSetSpec(View, frozen=True, kw_only=True):
     """What is asked of a StatefulSet."""
 
     replicas: int | None = None
+    """None means 1, the API's default."""
     service_name: str | None = None
     selector: LabelSelector | None = None
     pod_management_policy: str | None = None
+    persistent_volume_claim_retention_policy: ClaimRetentionPolicy | None = None
+    template: PodTemplate = PodTemplate()
     volume_claim_templates: tuple[ClaimTemplate, ...] | None = None
 
 
 class StatefulSet(KubeObject, frozen=True, kw_only=True):
     """A StatefulSet."""
 
-    api: ClassVar[Api] = Api(group="apps", versions=("v1",), plural="statefulsets", kind="StatefulSet", namespaced=True)
+    api: ClassVar[Api] = _api("StatefulSet", "statefulsets")
     spec: StatefulSetSpec = StatefulSetSpec()
+    status: ReplicasStatus = ReplicasStatus()
+
+    @property
+    def replicas(self) -> int:
+        """The pods asked for."""
+        return 1 if self.spec.replicas is None else self.spec.replicas
+
+
+class DaemonSetSpec(View, frozen=True, kw_only=True):
+    """What is asked of a DaemonSet."""
+
+    selector: LabelSelector | None = None
+    template: PodTemplate = PodTemplate()
+
+
+class DaemonSetStatus(View, frozen=True, kw_only=True):
+    """On how many nodes it should run, and does."""
+
+    desired_number_scheduled: int = 0
+    number_ready: int = 0
+
+
+class DaemonSet(KubeObject, frozen=True, kw_only=True):
+    """A DaemonSet."""
+
+    api: ClassVar[Api] = _api("DaemonSet", "daemonsets")
+    spec: DaemonSetSpec = DaemonSetSpec()
+    status: DaemonSetStatus = DaemonSetStatus()

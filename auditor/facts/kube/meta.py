@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import msgspec
 
-from auditor.facts.parts import Resource
+from auditor.facts.parts import CORE_GROUP, Api, Resource
 from auditor.model import Subject
+
+
+def core_api(kind: str, plural: str, *, namespaced: bool = True) -> Api:
+    """Where a type of the legacy group is served."""
+    return Api(group=CORE_GROUP, versions=("v1",), plural=plural, kind=kind, namespaced=namespaced)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """Base of the views of an object's inner parts."""
+
+
+class ObjectReference(View, frozen=True, kw_only=True):
+    """Another object, by name."""
+
+    kind: str | None = None
+    name: str | None = None
+    namespace: str | None = None
 
 
 class OwnerReference(View, frozen=True, kw_only=True):
@@ -80,6 +93,46 @@ class LabelSelector(View, frozen=True, kw_only=True):
         return all(labels.get(key) == value for key, value in wanted.items()) and all(
             requirement.matches(labels) for requirement in self.match_expressions or ()
         )
+
+
+class NodeSelectorRequirement(Requirement, frozen=True, kw_only=True):
+    """One entry of a node selector's ``matchExpressions``, which knows two operators more."""
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        """Whether a node with these labels meets it."""
+        if self.operator not in ("Gt", "Lt"):
+            return super().matches(labels)
+        try:
+            found, bound = int(labels[self.key]), int((self.values or ())[0])
+        except (KeyError, IndexError, ValueError):
+            return False
+        return found > bound if self.operator == "Gt" else found < bound
+
+
+class NodeSelectorTerm(View, frozen=True, kw_only=True):
+    """Requirements that must all hold; an empty term selects nothing, as in Kubernetes."""
+
+    match_expressions: tuple[NodeSelectorRequirement, ...] | None = None
+    match_fields: tuple[NodeSelectorRequirement, ...] | None = None
+
+    def matches(self, labels: dict[str, str], *, name: str) -> bool:
+        """Whether the node of that name and these labels is selected."""
+        if not self.match_expressions and not self.match_fields:
+            return False
+        fields = {"metadata.name": name}
+        return all(requirement.matches(labels) for requirement in self.match_expressions or ()) and all(
+            requirement.matches(fields) for requirement in self.match_fields or ()
+        )
+
+
+class NodeSelector(View, frozen=True, kw_only=True):
+    """Terms of which one must hold."""
+
+    node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
+
+    def matches(self, labels: dict[str, str], *, name: str) -> bool:
+        """Whether the node of that name and these labels is selected."""
+        return any(term.matches(labels, name=name) for term in self.node_selector_terms)
 
 
 class KubeObject(Resource, frozen=True, kw_only=True, gc=False, rename="camel"):

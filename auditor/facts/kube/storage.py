@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from auditor.facts.kube.meta import KubeObject, View
+from auditor.facts.kube.meta import KubeObject, LabelSelector, View
 from auditor.facts.parts import Api
 
 DEFAULT_CLASS_ANNOTATIONS = (
@@ -14,8 +14,8 @@ DEFAULT_CLASS_ANNOTATIONS = (
 """Both are honoured by the API server's admission plugin."""
 
 
-def _api(kind: str, plural: str) -> Api:
-    return Api(group="storage.k8s.io", versions=("v1",), plural=plural, kind=kind, namespaced=False)
+def _api(kind: str, plural: str, *, versions: tuple[str, ...] = ("v1",), namespaced: bool = False) -> Api:
+    return Api(group="storage.k8s.io", versions=versions, plural=plural, kind=kind, namespaced=namespaced)
 
 
 class TopologyRequirement(View, frozen=True, kw_only=True):
@@ -61,6 +61,7 @@ class CSIDriverSpec(View, frozen=True, kw_only=True):
     attach_required: bool | None = None
     fs_group_policy: str | None = None
     storage_capacity: bool | None = None
+    node_allocatable_update_period_seconds: int | None = None
 
 
 class CSIDriver(KubeObject, frozen=True, kw_only=True):
@@ -95,3 +96,59 @@ class CSINode(KubeObject, frozen=True, kw_only=True):
 
     api: ClassVar[Api] = _api("CSINode", "csinodes")
     spec: CSINodeSpec = CSINodeSpec()
+
+
+class VolumeError(View, frozen=True, kw_only=True):
+    """Why attaching or detaching failed."""
+
+    message: str | None = None
+    time: str | None = None
+
+
+class VolumeAttachmentSource(View, frozen=True, kw_only=True):
+    """What is attached."""
+
+    persistent_volume_name: str | None = None
+
+
+class VolumeAttachmentSpec(View, frozen=True, kw_only=True):
+    """What is to be attached where."""
+
+    attacher: str
+    node_name: str
+    source: VolumeAttachmentSource = VolumeAttachmentSource()
+
+
+class VolumeAttachmentStatus(View, frozen=True, kw_only=True):
+    """Whether it is."""
+
+    attached: bool = False
+    attach_error: VolumeError | None = None
+    detach_error: VolumeError | None = None
+
+
+class VolumeAttachment(KubeObject, frozen=True, kw_only=True):
+    """A volume at a node."""
+
+    api: ClassVar[Api] = _api("VolumeAttachment", "volumeattachments")
+    spec: VolumeAttachmentSpec
+    status: VolumeAttachmentStatus = VolumeAttachmentStatus()
+
+
+class VolumeAttributesClass(KubeObject, frozen=True, kw_only=True):
+    """Attributes that a volume can be given while it is in use."""
+
+    api: ClassVar[Api] = _api(
+        "VolumeAttributesClass", "volumeattributesclasses", versions=("v1", "v1beta1", "v1alpha1")
+    )
+    driver_name: str
+    parameters: dict[str, str] | None = None
+
+
+class CSIStorageCapacity(KubeObject, frozen=True, kw_only=True):
+    """How much room a driver says it has, somewhere."""
+
+    api: ClassVar[Api] = _api("CSIStorageCapacity", "csistoragecapacities", namespaced=True)
+    storage_class_name: str = ""
+    capacity: str | None = None
+    node_topology: LabelSelector | None = None

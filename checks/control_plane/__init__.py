@@ -1,0 +1,1 @@
+"""Does the control plane answer, survive a loss, and keep up?"""

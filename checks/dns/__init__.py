@@ -1,0 +1,1 @@
+"""Do names resolve, quickly and on more than one leg?"""

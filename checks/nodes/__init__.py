@@ -1,0 +1,1 @@
+"""Are the nodes healthy, large enough, and set up for data systems?"""

@@ -1,0 +1,1 @@
+"""Do StatefulSets keep names, volumes and distance?"""

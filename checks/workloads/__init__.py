@@ -1,0 +1,1 @@
+"""What single data systems ask of a cluster, one module per system."""

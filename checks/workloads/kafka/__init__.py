@@ -1,0 +1,1 @@
+"""Can Kafka keep its promises here?"""

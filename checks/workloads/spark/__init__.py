@@ -1,0 +1,1 @@
+"""Can Spark run its drivers and executors here?"""
