@@ -8,16 +8,14 @@ from enum import StrEnum
 from typing import Literal
 
 from auditor import STATEFUL_WORKLOADS, Facts, Finding, Status, Workload
-from auditor.facts.kube import Node, PersistentVolumeClaim, StatefulSet, StorageClass
+from auditor.facts.kube import PersistentVolumeClaim, StatefulSet, StorageClass
 from auditor.facts.kube.storage import DEFAULT_CLASS_ANNOTATIONS
 
 from .._provisioners import WITHOUT_VOLUMES, matches
+from .._wording import listed
 
 WORKLOADS_WITH_VOLUMES = (*STATEFUL_WORKLOADS, Workload.SPARK)
 """Those that keep state in volumes, and Spark, whose drivers and executors shuffle through them."""
-
-NAMED_AT_MOST = 5
-"""A message names this many objects and counts the rest."""
 
 _LEGACY_CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 
@@ -81,20 +79,6 @@ def class_of(claim: PersistentVolumeClaim) -> str | None:
     return claim.annotations.get(_LEGACY_CLASS_ANNOTATION, claim.spec.storage_class_name)
 
 
-def data_nodes(facts: Facts) -> list[Node]:
-    """The nodes on which an ordinary pod can run, by name."""
-    return sorted((node for node in facts.list(Node) if node.takes_ordinary_pods), key=lambda node: node.name)
-
-
-def no_data_nodes(facts: Facts) -> Finding:
-    """The finding when no node takes an ordinary pod."""
-    return Finding.unknown(
-        f"No node takes ordinary pods ({counted(len(facts.list(Node)), 'node')}, all cordoned or tainted), "
-        "so it cannot be told from where volumes must be reachable.",
-        fix="Collect again when the nodes for data are schedulable.",
-    )
-
-
 def described(classes: Sequence[StorageClass], need: Need | None = None) -> str:
     """The classes as a message names them: ``the default StorageClass gp2``, ``StorageClasses a and b (in use)``."""
     noun = "StorageClass" if len(classes) == 1 else "StorageClasses"
@@ -109,17 +93,3 @@ def mark_as_default(cls: StorageClass, value: Literal["true", "false"]) -> str:
     keys = [key for key in DEFAULT_CLASS_ANNOTATIONS if key in cls.annotations] or [DEFAULT_CLASS_ANNOTATIONS[0]]
     marks = " ".join(f"{key}={value}" for key in keys)
     return f"kubectl annotate storageclass {shlex.quote(cls.name)} {marks} --overwrite"
-
-
-def listed(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b, c, d, e and 7 more``."""
-    if len(names) == 1:
-        return names[0]
-    if len(names) <= NAMED_AT_MOST:
-        return f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{', '.join(names[:NAMED_AT_MOST])} and {len(names) - NAMED_AT_MOST} more"
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 node``, ``3 nodes``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

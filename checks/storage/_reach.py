@@ -20,7 +20,7 @@ from .._provisioners import (
     driver_of,
     matches,
 )
-from ._classes import counted, listed
+from .._wording import counted, listed
 
 _NODE_KEY = re.compile(r"(^|[./-])(host|hostname|node|nodename|node-name|nodeid|node-id)$", re.IGNORECASE)
 _NO_PLACE = re.compile(r"(^|\.)kubernetes\.io/(os|arch)$|^disk-type\.gke\.io/")

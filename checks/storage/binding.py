@@ -11,18 +11,9 @@ from typing import Annotated
 from auditor import Facts, Finding, Fix, Parameters, Severity, Status, check, threshold
 from auditor.facts.kube import CSINode, Node, PersistentVolume, PersistentVolumeClaim, StatefulSet, StorageClass
 
+from .._nodes import data_nodes, no_data_nodes
 from .._provisioners import driver_of
-from ._classes import (
-    WORKLOADS_WITH_VOLUMES,
-    Need,
-    by_need,
-    data_nodes,
-    described,
-    mark_as_default,
-    no_classes,
-    no_data_nodes,
-    volume_classes,
-)
+from ._classes import WORKLOADS_WITH_VOLUMES, Need, by_need, described, mark_as_default, no_classes, volume_classes
 from ._reach import Reach, Reaches, ReachKind
 
 

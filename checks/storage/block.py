@@ -12,7 +12,8 @@ from auditor import Facts, Finding, Parameters, Severity, Status, Subject, Workl
 from auditor.facts.kube import PersistentVolumeClaim, StorageClass
 
 from .._provisioners import BLOCK, NODE_LOCAL, OBJECT_STORES, SHARED_FILE_SYSTEMS, matches
-from ._classes import class_of, counted, described, listed, no_classes, volume_classes
+from .._wording import counted, listed
+from ._classes import class_of, described, no_classes, volume_classes
 
 
 class BlockParameters(Parameters, frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from auditor.facts.kube import StorageClass
 from auditor.facts.kube.storage import DEFAULT_CLASS_ANNOTATIONS
 
 from .._provisioners import OBJECT_STORES, SHARED_FILE_SYSTEMS, matches
-from ._classes import WORKLOADS_WITH_VOLUMES, listed, mark_as_default, volume_classes
+from .._wording import listed
+from ._classes import WORKLOADS_WITH_VOLUMES, mark_as_default, volume_classes
 
 
 @check(

@@ -17,19 +17,10 @@ from auditor.facts.kube import (
     StorageClass,
 )
 
+from .._nodes import data_nodes, no_data_nodes
 from .._provisioners import NO_PROVISIONER, WITHOUT_CSI_DRIVER, driver_of, matches
-from ._classes import (
-    WORKLOADS_WITH_VOLUMES,
-    Need,
-    by_need,
-    counted,
-    data_nodes,
-    described,
-    listed,
-    no_classes,
-    no_data_nodes,
-    volume_classes,
-)
+from .._wording import counted, listed
+from ._classes import WORKLOADS_WITH_VOLUMES, Need, by_need, described, no_classes, volume_classes
 
 
 class DriverParameters(Parameters, frozen=True, kw_only=True):
