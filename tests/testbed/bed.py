@@ -39,7 +39,7 @@ def up() -> Cluster:
         _take_down()
         _say("starting")
         started = time.monotonic()
-        binaries.build_all()
+        binaries.ensure(binaries.CLUSTER, binaries.METRICS_SERVER, binaries.LOCAL_PATH)
         STATE.mkdir(parents=True)
         network.up()
         cluster = _start_control_plane()

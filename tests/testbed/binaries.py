@@ -34,6 +34,11 @@ class Build:
         """Where the binaries are cached."""
         return CACHE / "bin" / f"{self.module}-{self._fingerprint()}"
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether all of its binaries are there."""
+        return all((self.folder / name).exists() for name in self.packages)
+
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self.packages, self.link_flags)).encode())
         for name in ("go.mod", "go.sum"):
@@ -49,80 +54,81 @@ def _kubernetes_stamp() -> str:
 
 
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+SNAPSHOTTER = ("csi-snapshotter", "snapshot-controller")
 
-BUILDS = (
-    Build(module="etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}),
-    Build(
-        module="kubernetes",
-        packages={name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
-        link_flags=_kubernetes_stamp(),
-    ),
-    Build(module="coredns", packages={"coredns": "github.com/coredns/coredns"}),
-    Build(
-        module="local-path-provisioner",
-        packages={"local-path-provisioner": "github.com/rancher/local-path-provisioner"},
-    ),
-    Build(module="metrics-server", packages={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}),
-    Build(
-        module="csi-resizer",
-        packages={"csi-resizer": "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer"},
-    ),
-    Build(
-        module="csi-snapshotter",
-        packages={
-            name: f"github.com/kubernetes-csi/external-snapshotter/v8/cmd/{name}"
-            for name in ("csi-snapshotter", "snapshot-controller")
-        },
-    ),
-    Build(
-        module="csi-attacher",
-        packages={"csi-attacher": "github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher"},
-    ),
-    Build(module="kwok", packages={"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+CLUSTER = Build(
+    module="cluster",
+    packages={
+        "etcd": "go.etcd.io/etcd/server/v3",
+        **{name: f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES},
+        "coredns": "github.com/coredns/coredns",
+        "csi-attacher": "github.com/kubernetes-csi/external-attacher/v4/cmd/csi-attacher",
+        "csi-resizer": "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
+        **{name: f"github.com/kubernetes-csi/external-snapshotter/v8/cmd/{name}" for name in SNAPSHOTTER},
+    },
+    link_flags=_kubernetes_stamp(),
 )
+"""One module for all that gets along with Kubernetes' own versions of the shared packages: they are compiled once."""
+
+METRICS_SERVER = Build(
+    module="metrics-server", packages={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}
+)
+LOCAL_PATH = Build(
+    module="local-path-provisioner",
+    packages={"local-path-provisioner": "github.com/rancher/local-path-provisioner"},
+)
+KWOK = Build(module="kwok", packages={"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
+"""Needs older Kubernetes packages than the others; built when nodes are first simulated."""
+
+_BUILDS = (CLUSTER, METRICS_SERVER, LOCAL_PATH, KWOK)
 
 
 @cache
 def binary(name: str) -> Path:
-    """Where a binary is cached.
+    """Where a binary is; built first if it is not cached, which is said on stderr.
 
     Raises:
         KeyError: no build makes it.
+        CommandError: it cannot be built.
     """
-    for build in BUILDS:
+    for build in _BUILDS:
         if name in build.packages:
+            ensure(build)
             return build.folder / name
     raise KeyError(name)
 
 
-def build_all() -> None:
-    """Build what is not cached yet, saying so on stderr."""
-    for build in BUILDS:
-        missing = [name for name in build.packages if not (build.folder / name).exists()]
-        if missing:
+def ensure(*builds: Build) -> None:
+    """Build what is not cached yet, saying so on stderr.
+
+    Raises:
+        CommandError: it cannot be built.
+    """
+    for build in builds:
+        if not build.is_cached:
             _build(build)
 
 
 def _build(build: Build) -> None:
     started = time.monotonic()
     print(f"testbed: building {', '.join(build.packages)} …", file=sys.stderr, flush=True)
-    time.monotonic()
     aside = build.folder.with_suffix(f".new-{os.getpid()}")
     aside.mkdir(parents=True)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
-    for name, package in build.packages.items():
-        command = ["go", "build", "-trimpath", "-ldflags", build.link_flags, "-o", str(aside / name), package]
-        done = subprocess.run(
-            command,
-            cwd=SOURCES / "go" / build.module,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            run("rm", "-rf", aside)
-            raise CommandError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
+    output = ["-o", str(aside / next(iter(build.packages))) if len(build.packages) == 1 else f"{aside}/"]
+    command = ["go", "build", "-trimpath", "-ldflags", build.link_flags, *output, *build.packages.values()]
+    done = subprocess.run(
+        command,
+        cwd=SOURCES / "go" / build.module,
+        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        run("rm", "-rf", aside)
+        raise CommandError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
+    if "etcd" in build.packages:
+        (aside / "server").rename(aside / "etcd")  # Go names a binary after its package
     aside.rename(build.folder)
     print(f"testbed: built {build.module} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)

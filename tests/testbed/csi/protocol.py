@@ -16,9 +16,10 @@ from typing import Any
 from tests.testbed.layout import CACHE, SOURCES
 from tests.testbed.shell import run
 
-_CSI = ("csi-snapshotter", "github.com/container-storage-interface/spec")
-_SNAPSHOT_CLIENT = ("csi-snapshotter", "github.com/kubernetes-csi/external-snapshotter/client/v8")
-_KUBELET = ("kubernetes", "k8s.io/kubelet")
+_CSI = "github.com/container-storage-interface/spec"
+_SNAPSHOT_CLIENT = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+_KUBELET = "k8s.io/kubelet"
+_PINNED_BY = SOURCES / "go" / "cluster"
 
 
 def prepare() -> None:
@@ -28,10 +29,10 @@ def prepare() -> None:
         return
     aside = folder.with_suffix(f".new-{os.getpid()}")
     aside.mkdir(parents=True)
-    shutil.copy(_module(*_CSI) / "csi.proto", aside)
-    registration = _module(*_KUBELET) / "pkg" / "apis" / "pluginregistration" / "v1" / "api.proto"
+    shutil.copy(_module(_CSI) / "csi.proto", aside)
+    registration = _module(_KUBELET) / "pkg" / "apis" / "pluginregistration" / "v1" / "api.proto"
     shutil.copy(registration, aside / "registration.proto")
-    for crd in (_module(*_SNAPSHOT_CLIENT) / "config" / "crd").glob("snapshot.storage.k8s.io_*.yaml"):
+    for crd in (_module(_SNAPSHOT_CLIENT) / "config" / "crd").glob("snapshot.storage.k8s.io_*.yaml"):
         shutil.copy(crd, aside)
     compiler = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={aside}", f"--python_out={aside}"]
     run(*compiler, "csi.proto", "registration.proto")
@@ -64,11 +65,9 @@ def _load(name: str) -> Any:
 
 def _folder() -> Path:
     digest = hashlib.sha256(version("grpcio-tools").encode())
-    for module, _ in (_CSI, _KUBELET):
-        digest.update((SOURCES / "go" / module / "go.sum").read_bytes())
+    digest.update((_PINNED_BY / "go.sum").read_bytes())
     return CACHE / "csi" / digest.hexdigest()[:16]
 
 
-def _module(pinned_by: str, path: str) -> Path:
-    answer = run("go", "-C", SOURCES / "go" / pinned_by, "mod", "download", "-json", path)
-    return Path(json.loads(answer)["Dir"])
+def _module(path: str) -> Path:
+    return Path(json.loads(run("go", "-C", _PINNED_BY, "mod", "download", "-json", path))["Dir"])
