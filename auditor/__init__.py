@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from auditor.facts.store import Facts
     from auditor.model import Finding, Fix, Reference, Result, Severity, Status, Subject, Workload
     from auditor.units.check import ALL_WORKLOADS, STATEFUL_WORKLOADS, Parameters, check, threshold
+    from auditor.units.probe import Planned, ProbePlan, Right, probe, rights
     from auditor.units.report import Medium, report
 
 __version__ = "0.1.0"
@@ -20,6 +21,7 @@ _HOMES = {
     "auditor.facts.parts": ("Api", "Document", "Resource", "if_served", "named", "raw"),
     "auditor.facts.store": ("Facts",),
     "auditor.model": ("Finding", "Fix", "Reference", "Result", "Severity", "Status", "Subject", "Workload"),
+    "auditor.units.probe": ("Planned", "ProbePlan", "Right", "probe", "rights"),
     "auditor.units.report": ("Medium", "report"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -34,9 +36,12 @@ __all__ = [
     "Fix",
     "Medium",
     "Parameters",
+    "Planned",
+    "ProbePlan",
     "Reference",
     "Resource",
     "Result",
+    "Right",
     "Severity",
     "Status",
     "Subject",
@@ -44,8 +49,10 @@ __all__ = [
     "check",
     "if_served",
     "named",
+    "probe",
     "raw",
     "report",
+    "rights",
     "threshold",
 ]
 

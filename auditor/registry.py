@@ -20,6 +20,7 @@ from typing import Generic, Protocol, TypeVar
 
 from auditor.errors import DuplicateIdError, UnknownIdError, UsageError
 from auditor.units.check import Check
+from auditor.units.probe import Probe
 from auditor.units.report import Report
 
 CHECKS = "auditor.checks"
@@ -133,6 +134,15 @@ def load_checks(checks_dirs: Iterable[Path] = ()) -> Registry[Check]:
     for folder in checks_dirs:
         _add_folder(registry, folder)
     return registry
+
+
+def load_probes() -> Registry[Probe]:
+    """All probes of this installation.
+
+    Raises:
+        DuplicateIdError: two places claim one id.
+    """
+    return _load(PROBES, "probe", Probe)
 
 
 def load_reports() -> Registry[Report]:

@@ -160,6 +160,83 @@ FIXED_SIZE = (
 UNLIMITED_SIZE = ("efs.csi.aws.com",)
 """The file system grows with its content; a claim's size is never enforced."""
 
+MANY_WRITERS = (*SHARED_FILE_SYSTEMS, "driver.longhorn.io")
+"""Give file systems that several nodes write at once (ReadWriteMany). Longhorn does so through a share manager."""
+
+ATTACH_LIMITED = (
+    *ZONAL_BLOCK,
+    "block.csi.vultr.com",
+    "csi.vsphere.vmware.com",
+    "dobs.csi.digitalocean.com",
+    "linodebs.csi.linode.com",
+)
+"""Disks of clouds and hypervisors, which attach only so many to a machine."""
+
+WITHOUT_SNAPSHOTS = (
+    NO_PROVISIONER,
+    *WITHOUT_CSI_DRIVER,
+    *OBJECT_STORES,
+    "csi.hetzner.cloud",
+    "csi.juicefs.com",
+    "efs.csi.aws.com",
+    "fss.csi.oraclecloud.com",
+    "lustre.csi.storage.gke.io",
+    "parallelstore.csi.storage.gke.io",
+)
+"""Cannot take snapshots, or only outside of Kubernetes."""
+
+TAKES_SNAPSHOTS = (
+    "*.cephfs.csi.ceph.com",
+    "*.rbd.csi.ceph.com",
+    "blockvolume.csi.oraclecloud.com",
+    "cephfs.csi.ceph.com",
+    "cinder.csi.openstack.org",
+    "com.mapr.csi-kdf",
+    "csi.scaleway.com",
+    "csi.vsphere.vmware.com",
+    "disk.csi.azure.com",
+    "diskplugin.csi.alibabacloud.com",
+    "dobs.csi.digitalocean.com",
+    "driver.longhorn.io",
+    "ebs.csi.aws.com",
+    "ebs.csi.eks.amazonaws.com",
+    "pd.csi.storage.gke.io",
+    "pxd.portworx.com",
+    "rbd.csi.ceph.com",
+    "vpc.block.csi.ibm.io",
+)
+"""Drivers known to take snapshots through the VolumeSnapshot API."""
+
+MODIFIES_VOLUMES = (
+    "com.mapr.csi-kdf",
+    "disk.csi.azure.com",
+    "diskplugin.csi.alibabacloud.com",
+    "ebs.csi.aws.com",
+    "ebs.csi.eks.amazonaws.com",
+    "pd.csi.storage.gke.io",
+)
+"""Drivers known to change a volume's attributes while it is in use (ControllerModifyVolume)."""
+
+EXT4_UNLESS_TOLD = (
+    "*.rbd.csi.ceph.com",
+    "cinder.csi.openstack.org",
+    "csi.hetzner.cloud",
+    "csi.scaleway.com",
+    "csi.vsphere.vmware.com",
+    "disk.csi.azure.com",
+    "disk.csi.everest.io",
+    "diskplugin.csi.alibabacloud.com",
+    "dobs.csi.digitalocean.com",
+    "driver.longhorn.io",
+    "ebs.csi.aws.com",
+    "ebs.csi.eks.amazonaws.com",
+    "linodebs.csi.linode.com",
+    "pd.csi.storage.gke.io",
+    "rbd.csi.ceph.com",
+    "vpc.block.csi.ibm.io",
+)
+"""Make ext4 on Linux where a class names no file system."""
+
 
 def driver_of(provisioner: str) -> str:
     """The CSI driver that does the work: another one for in-tree names, the provisioner itself otherwise."""

@@ -7,6 +7,7 @@ read whole, and empty where the file has no such object. One document of ``kind:
     parts: {core/nodes: forbidden}      # or absent, failed, missing
     parameters: {name: value}           # of the check
     raw: {readyz.txt: text}             # answers that are no objects; one that is not given is missing
+    observations: {dns.json: {…}}       # documents of probes; one that is not given is missing
     collected_at: 2026-01-01T12:00:00Z  # the only "now"; this one where it is not given
     server_version: v1.35.4             # the API server's gitVersion; empty where it is not given
     message: a regular expression       # that one finding of the expected status must match
@@ -25,7 +26,7 @@ import msgspec
 import yaml
 
 from auditor.facts.kube.meta import KubeObject
-from auditor.facts.parts import CORE_GROUP, MISSING, OK, Part, PartState, PartStatus
+from auditor.facts.parts import CORE_GROUP, MISSING, OK, Document, Part, PartState, PartStatus
 from auditor.facts.store import Facts, Origin, PartFacts, PartKey
 from auditor.judge import Policy, judge_check
 from auditor.model import Finding, Status
@@ -48,6 +49,7 @@ class FixtureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     parts: dict[str, PartState] = {}
     parameters: dict[str, Any] = {}
     raw: dict[str, str] = {}
+    observations: dict[str, Any] = {}
     collected_at: datetime = COLLECTED_AT
     server_version: str = ""
     message: str = ""
@@ -93,7 +95,13 @@ class FixtureCluster:
         if part.view is None:
             name = part.id.removeprefix("raw/")
             return PartFacts(OK, self.options.raw[name]) if name in self.options.raw else PartFacts(MISSING)
+        if issubclass(part.view, Document):
+            return self._document(part.view)
         return PartFacts(OK, tuple(self._objects(part)))
+
+    def _document(self, view: type[Document]) -> PartFacts:
+        given = self.options.observations.get(view.part_id.removeprefix("observations/"))
+        return PartFacts(MISSING) if given is None else PartFacts(OK, msgspec.convert(given, view))
 
     def _objects(self, part: Part) -> Iterator[KubeObject]:
         if part.view is None or not issubclass(part.view, KubeObject):
@@ -140,6 +148,9 @@ def _refuse_the_unread(cluster: FixtureCluster) -> None:
     raw_parts = {part.id.removeprefix("raw/") for part in cluster.check.reads if part.view is None}
     if unread := set(cluster.options.raw) - raw_parts:
         raise ValueError(f"{cluster.path}: {cluster.check.id} does not read raw/{unread}")
+    documents = {str(part).removeprefix("observations/") for part in cluster.check.reads}
+    if unread := set(cluster.options.observations) - documents:
+        raise ValueError(f"{cluster.path}: {cluster.check.id} does not read observations/{unread}")
     if unread := set(cluster.options.parts) - {str(part) for part in cluster.check.reads}:
         raise ValueError(f"{cluster.path}: {cluster.check.id} does not read {unread}")
 

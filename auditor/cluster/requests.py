@@ -51,6 +51,13 @@ class Stream(Protocol):
             RequestError: the connection broke.
         """
 
+    def read1(self, size: int, /) -> bytes:
+        """What has arrived, at most ``size`` bytes; waits for the first byte, and gives none at the end.
+
+        Raises:
+            RequestError: the connection broke.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -58,6 +65,24 @@ class Answer:
 
     status: int
     body: Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a request does, where it does more than read.
+
+    Attributes:
+        method: of HTTP.
+        body: what is sent, if anything.
+        content_type: of the body.
+    """
+
+    method: str
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+
+_GET = Change(method="GET")
 
 
 class _Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +160,9 @@ class ApiServer:
         *,
         accept: str = "application/json",
         deadline: Deadline,
+        change: Change | None = None,
     ) -> Iterator[Answer]:
-        """One GET, its body to be read as it arrives.
+        """One request, its answer to be read as it arrives: a GET, or a change.
 
         Raises:
             RequestError: there was no answer in time, or not a good one.
@@ -146,7 +172,7 @@ class ApiServer:
             self._brakes.wait(deadline, self._cancelled)
             self._stop_if_cancelled()
             self.requests += 1
-            response = self._send(url, accept, deadline)
+            response = self._send(url, accept, deadline, change or _GET)
             self._under_way.add(response)
             watchdog = threading.Timer(
                 deadline.left_seconds, _break_off, [response]
@@ -154,7 +180,7 @@ class ApiServer:
             watchdog.daemon = True
             watchdog.start()
             try:
-                if response.status != HTTPStatus.OK:
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     raise self._refusal(response)
                 yield Answer(status=response.status, body=_Body(response, partial(self._check, deadline)))
                 response.release_conn()  # read to its end: the next request may use the connection
@@ -180,15 +206,19 @@ class ApiServer:
         if self._cancelled.is_set():
             raise CancelledError
 
-    def _send(self, url: str, accept: str, deadline: Deadline) -> urllib3.BaseHTTPResponse:
+    def _send(self, url: str, accept: str, deadline: Deadline, change: Change) -> urllib3.BaseHTTPResponse:
         wait_seconds = min(self.limits.request_timeout_seconds, max(deadline.left_seconds, 1.0))
         timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, wait_seconds), read=wait_seconds)
         encodings = "gzip" if self.limits.compress else "identity"
+        headers = {**self.connection.headers(), "Accept": accept, "Accept-Encoding": encodings}
+        if change.body is not None:
+            headers["Content-Type"] = change.content_type
         try:
             return self.connection.pool.request(
-                "GET",
+                change.method,
                 url,
-                headers={**self.connection.headers(), "Accept": accept, "Accept-Encoding": encodings},
+                body=change.body,
+                headers=headers,
                 timeout=timeout,
                 retries=False,
                 redirect=False,
@@ -219,9 +249,15 @@ class _Body:
         self._check = check
 
     def read(self, size: int, /) -> bytes:
+        return self._piece(lambda: self._response.read(size, decode_content=True))
+
+    def read1(self, size: int, /) -> bytes:
+        return self._piece(lambda: self._response.read1(size, decode_content=True))
+
+    def _piece(self, read: Callable[[], bytes]) -> bytes:
         self._check()
         try:
-            return self._response.read(size, decode_content=True)
+            return read()
         except (HTTPError, OSError, ValueError) as error:  # ValueError: a TLS socket that was broken off
             self._check()
             raise RequestError(None, f"the connection broke in mid-answer ({type(error).__name__})") from error

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Literal
 
+import msgspec
+
 from auditor import STATEFUL_WORKLOADS, Facts, Finding, Status, Workload
 from auditor.facts.kube import PersistentVolumeClaim, StatefulSet, StorageClass
 from auditor.facts.kube.storage import DEFAULT_CLASS_ANNOTATIONS
 
-from .._provisioners import WITHOUT_VOLUMES, matches
+from .._provisioners import OBJECT_STORES, SHARED_FILE_SYSTEMS, WITHOUT_VOLUMES, matches
 from .._wording import listed
 
 WORKLOADS_WITH_VOLUMES = (*STATEFUL_WORKLOADS, Workload.SPARK)
@@ -77,6 +80,43 @@ def _in_templates(facts: Facts) -> set[str | None]:
 def class_of(claim: PersistentVolumeClaim) -> str | None:
     """The class that a claim names; the deprecated annotation wins over the field, as in Kubernetes itself."""
     return claim.annotations.get(_LEGACY_CLASS_ANNOTATION, claim.spec.storage_class_name)
+
+
+def parameter(cls: StorageClass, *names: str) -> str | None:
+    """The first of these parameters that the class sets; provisioners do not mind the case of a name."""
+    given = {key.lower(): value for key, value in (cls.parameters or {}).items()}
+    return next((given[name.lower()] for name in names if name.lower() in given), None)
+
+
+def file_system_of(cls: StorageClass) -> str | None:
+    """The file system that the class asks for, by the parameter of today or those of older provisioners."""
+    return parameter(cls, "csi.storage.k8s.io/fstype", "fstype")
+
+
+def is_shared(cls: StorageClass) -> bool:
+    """Whether the class hands out a shared file system or a mounted object store, as far as it is known."""
+    if (file_system_of(cls) or "").startswith("nfs"):
+        return True
+    return matches(cls.provisioner, (*SHARED_FILE_SYSTEMS, *OBJECT_STORES))
+
+
+def create_copy(cls: StorageClass, name: str, **changes: object) -> str:
+    """The command that creates a class like this one, under another name and with some fields changed."""
+    manifest: dict[str, object] = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": cls.provisioner,
+        "volumeBindingMode": cls.volume_binding_mode,
+        "allowVolumeExpansion": cls.allow_volume_expansion,
+        "parameters": cls.parameters,
+        "reclaimPolicy": cls.reclaim_policy,
+        "mountOptions": cls.mount_options,
+        "allowedTopologies": msgspec.to_builtins(cls.allowed_topologies),
+        **changes,
+    }
+    text = json.dumps({key: value for key, value in manifest.items() if value is not None})
+    return f"echo {shlex.quote(text)} | kubectl create -f -"
 
 
 def described(classes: Sequence[StorageClass], need: Need | None = None) -> str:

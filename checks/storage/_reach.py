@@ -76,7 +76,7 @@ class Reaches:
         self._zonal = zonal
         self._node_local = node_local
         self._shared = shared
-        self._topology_keys = _topology_keys(facts)
+        self._topology_keys = topology_keys(facts)
 
     def of(self, cls: StorageClass) -> Reach:
         """The reach of one class's volumes."""
@@ -148,11 +148,17 @@ class Reaches:
         return Reach(ReachKind.EVERY_NODE, f"all data nodes are in {zones[0]}, and one zone needs no waiting")
 
 
-def _topology_keys(facts: Facts) -> dict[str, set[str]]:
+def is_on_one_node(cls: StorageClass, keys: dict[str, set[str]]) -> bool:
+    """Whether a class's volumes lie on a node's own disks, by its driver's topology keys or by its name."""
+    own = keys.get(driver_of(cls.provisioner))
+    return matches(cls.provisioner, NODE_LOCAL) if own is None else any(_NODE_KEY.search(key) for key in own)
+
+
+def topology_keys(facts: Facts) -> dict[str, set[str]]:
     """The topology keys of each registered driver, over all nodes."""
     keys: defaultdict[str, set[str]] = defaultdict(set)
     for csi_node in facts.list(CSINode):
-        for driver in csi_node.spec.drivers:
+        for driver in csi_node.drivers:
             keys[driver.name].update(driver.topology_keys or ())
     return dict(keys)
 

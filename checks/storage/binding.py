@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -13,7 +11,16 @@ from auditor.facts.kube import CSINode, Node, PersistentVolume, PersistentVolume
 
 from .._nodes import data_nodes, no_data_nodes
 from .._provisioners import driver_of
-from ._classes import WORKLOADS_WITH_VOLUMES, Need, by_need, described, mark_as_default, no_classes, volume_classes
+from ._classes import (
+    WORKLOADS_WITH_VOLUMES,
+    Need,
+    by_need,
+    create_copy,
+    described,
+    mark_as_default,
+    no_classes,
+    volume_classes,
+)
 from ._reach import Reach, Reaches, ReachKind
 
 
@@ -194,20 +201,7 @@ def _use_instead(alternative: StorageClass, classes: Sequence[StorageClass], nee
 def _waiting_copies(classes: Sequence[StorageClass]) -> Fix:
     return Fix(
         text="Create a class that waits beside it (the mode of a class cannot be changed) and let claims name it.",
-        command="\n".join(f"echo {shlex.quote(_waiting_copy(cls))} | kubectl create -f -" for cls in classes),
+        command="\n".join(
+            create_copy(cls, f"{cls.name}-wait", volumeBindingMode="WaitForFirstConsumer") for cls in classes
+        ),
     )
-
-
-def _waiting_copy(cls: StorageClass) -> str:
-    manifest: dict[str, object] = {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {"name": f"{cls.name}-wait"},
-        "provisioner": cls.provisioner,
-        "volumeBindingMode": "WaitForFirstConsumer",
-        "allowVolumeExpansion": cls.allow_volume_expansion,
-        "parameters": cls.parameters,
-        "reclaimPolicy": cls.reclaim_policy,
-        "mountOptions": cls.mount_options,
-    }
-    return json.dumps({key: value for key, value in manifest.items() if value is not None})

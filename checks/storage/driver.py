@@ -122,7 +122,7 @@ def _registrations(facts: Facts) -> dict[str, set[str]]:
     """The names of the nodes on which each driver is registered."""
     nodes_with: defaultdict[str, set[str]] = defaultdict(set)
     for csi_node in facts.list(CSINode):
-        for driver in csi_node.spec.drivers:
+        for driver in csi_node.drivers:
             nodes_with[driver.name].add(csi_node.name)
     return dict(nodes_with)
 

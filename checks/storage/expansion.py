@@ -10,7 +10,7 @@ from auditor import STATEFUL_WORKLOADS, Facts, Finding, Fix, Parameters, Severit
 from auditor.facts.kube import PersistentVolumeClaim, StatefulSet, StorageClass
 
 from .._provisioners import FIXED_SIZE, NO_PROVISIONER, UNLIMITED_SIZE, matches
-from ._classes import by_need, described, no_classes, volume_classes
+from ._classes import Need, by_need, described, no_classes, volume_classes
 
 
 class ExpansionParameters(Parameters, frozen=True, kw_only=True):
@@ -72,29 +72,33 @@ def volume_expansion(facts: Facts, params: ExpansionParameters) -> Iterator[Find
     fixed = [cls for cls in sized if matches(cls.provisioner, (*FIXED_SIZE, *params.fixed_size_provisioners))]
     growing = [cls for cls in sized if cls.allow_volume_expansion and cls not in fixed]
     if growing:
-        yield Finding.ok(
-            f"Volumes of {described(growing)} can grow.",
-            subjects=[cls.subject for cls in growing],
-        )
+        yield Finding.ok(f"Volumes of {described(growing)} can grow.", subjects=[cls.subject for cls in growing])
     for need, group in by_need(facts, [cls for cls in sized if cls not in growing]):
         if unable := [cls for cls in group if cls in fixed]:
-            yield Finding.of(
-                need.status,
-                f"Volumes of {described(unable, need)} cannot grow: no resizer stands behind the provisioner, "
-                "whatever allowVolumeExpansion says; a class whose volumes can be made larger was expected.",
-                subjects=[cls.subject for cls in unable],
-                fix="Give data systems a class whose provisioner can resize; a patch of this one changes nothing.",
-                evidence=_seen(unable),
-            )
+            yield _without_resizer(need, unable)
         if switched_off := [cls for cls in group if cls not in fixed]:
-            yield Finding.of(
-                need.status,
-                f"Volumes of {described(switched_off, need)} cannot grow: allowVolumeExpansion is not set, "
-                "true was expected.",
-                subjects=[cls.subject for cls in switched_off],
-                fix=_patch(switched_off),
-                evidence=_seen(switched_off),
-            )
+            yield _switched_off(need, switched_off)
+
+
+def _without_resizer(need: Need, classes: Sequence[StorageClass]) -> Finding:
+    return Finding.of(
+        need.status,
+        f"Volumes of {described(classes, need)} cannot grow: no resizer stands behind the provisioner, "
+        "whatever allowVolumeExpansion says; a class whose volumes can be made larger was expected.",
+        subjects=[cls.subject for cls in classes],
+        fix="Give data systems a class whose provisioner can resize; a patch of this one changes nothing.",
+        evidence=_seen(classes),
+    )
+
+
+def _switched_off(need: Need, classes: Sequence[StorageClass]) -> Finding:
+    return Finding.of(
+        need.status,
+        f"Volumes of {described(classes, need)} cannot grow: allowVolumeExpansion is not set, true was expected.",
+        subjects=[cls.subject for cls in classes],
+        fix=_patch(classes),
+        evidence=_seen(classes),
+    )
 
 
 def _patch(classes: Sequence[StorageClass]) -> Fix:

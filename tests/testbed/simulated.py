@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ MARK = "kwok.x-k8s.io/node"
 NAMESPACE_PREFIX = "simulated-"
 PODS_PER_NAMESPACE = 500
 _THREADS = 16
+_PATIENCE_SECONDS = 180.0
 
 T = TypeVar("T")
 
@@ -43,12 +45,7 @@ def simulated(
             ),
             range(pods),
         )
-        wait_for(
-            f"{pods} running simulated pods",
-            lambda: _running(cluster, namespaces),
-            timeout_seconds=timeout_seconds,
-            poll_seconds=2,
-        )
+        _await_running(cluster, namespaces, timeout_seconds=timeout_seconds)
         yield
     finally:
         if remove:
@@ -69,6 +66,26 @@ def _start_kwok() -> None:
         ],
         netns=CONTROL_PLANE_NETNS,
     )
+
+
+def _await_running(cluster: Cluster, namespaces: list[str], *, timeout_seconds: float) -> None:
+    """Now and then KWOK never takes a node over, whose pods then stay Pending: starting it again helps."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        left_seconds = deadline - time.monotonic()
+        try:
+            wait_for(
+                "running simulated pods",
+                lambda: _running(cluster, namespaces),
+                timeout_seconds=min(_PATIENCE_SECONDS, left_seconds),
+                poll_seconds=2,
+            )
+        except TimeoutError:
+            if left_seconds <= _PATIENCE_SECONDS:
+                raise
+            _start_kwok()
+        else:
+            return
 
 
 def _remove(cluster: Cluster) -> None:

@@ -74,11 +74,18 @@ class ClaimRetentionPolicy(View, frozen=True, kw_only=True):
     when_scaled: str | None = None
 
 
+class Ordinals(View, frozen=True, kw_only=True):
+    """How the pods of a StatefulSet are numbered."""
+
+    start: int = 0
+
+
 class StatefulSetSpec(View, frozen=True, kw_only=True):
     """What is asked of a StatefulSet."""
 
     replicas: int | None = None
     """None means 1, the API's default."""
+    ordinals: Ordinals = Ordinals()
     service_name: str | None = None
     selector: LabelSelector | None = None
     pod_management_policy: str | None = None
@@ -98,6 +105,16 @@ class StatefulSet(KubeObject, frozen=True, kw_only=True):
     def replicas(self) -> int:
         """The pods asked for."""
         return 1 if self.spec.replicas is None else self.spec.replicas
+
+    @property
+    def pod_names(self) -> tuple[str, ...]:
+        """The names of the pods asked for, in their order."""
+        start = self.spec.ordinals.start
+        return tuple(f"{self.name}-{ordinal}" for ordinal in range(start, start + self.replicas))
+
+    def claim_name(self, template: ClaimTemplate, pod_name: str) -> str:
+        """The name of the claim that one pod gets from one of ``volumeClaimTemplates``."""
+        return f"{template.metadata.name}-{pod_name}"
 
 
 class DaemonSetSpec(View, frozen=True, kw_only=True):

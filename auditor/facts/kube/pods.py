@@ -44,6 +44,30 @@ class Container(View, frozen=True, kw_only=True):
     readiness_probe: ContainerProbe | None = None
 
 
+class InitContainer(Container, frozen=True, kw_only=True):
+    """A container that runs before the others, or beside them."""
+
+    restart_policy: str | None = None
+    """``Always`` makes it a sidecar, which starts first and runs as long as the pod."""
+
+
+class EnvVar(View, frozen=True, kw_only=True):
+    """An environment variable; None where its value comes from elsewhere."""
+
+    name: str
+    value: str | None = None
+
+
+class TemplateContainer(Container, frozen=True, kw_only=True):
+    """A container of a template; its variables are not kept for pods, of which there are many more."""
+
+    env: tuple[EnvVar, ...] | None = None
+
+    def variable(self, name: str) -> str | None:
+        """The value of an environment variable as it is written here."""
+        return next((each.value for each in self.env or () if each.name == name), None)
+
+
 class ClaimSource(View, frozen=True, kw_only=True):
     """A volume that comes from a claim."""
 
@@ -155,8 +179,12 @@ class PodSpec(View, frozen=True, kw_only=True):
     affinity: Affinity | None = None
     topology_spread_constraints: tuple[TopologySpreadConstraint, ...] | None = None
     tolerations: tuple[Toleration, ...] | None = None
-    init_containers: tuple[Container, ...] | None = None
+    init_containers: tuple[InitContainer, ...] | None = None
     containers: tuple[Container, ...] = ()
+    resources: ResourceRequirements | None = None
+    """Of the pod as a whole; for the resources that it names it replaces the sum of the containers."""
+    overhead: dict[str, str] | None = None
+    """What the pod's RuntimeClass takes beside the containers, as quantities."""
     volumes: tuple[Volume, ...] | None = None
 
     @property
@@ -176,11 +204,17 @@ class TemplateMeta(View, frozen=True, kw_only=True):
     annotations: dict[str, str] | None = None
 
 
+class TemplateSpec(PodSpec, frozen=True, kw_only=True):
+    """What is asked of the pods of a template."""
+
+    containers: tuple[TemplateContainer, ...] = ()
+
+
 class PodTemplate(View, frozen=True, kw_only=True):
     """What a controller makes pods from."""
 
     metadata: TemplateMeta | None = None
-    spec: PodSpec = PodSpec()
+    spec: TemplateSpec = TemplateSpec()
 
 
 class Terminated(View, frozen=True, kw_only=True):

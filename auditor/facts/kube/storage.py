@@ -60,6 +60,7 @@ class CSIDriverSpec(View, frozen=True, kw_only=True):
 
     attach_required: bool | None = None
     fs_group_policy: str | None = None
+    """None means ReadWriteOnceWithFSType, the API's default."""
     storage_capacity: bool | None = None
     node_allocatable_update_period_seconds: int | None = None
 
@@ -75,6 +76,7 @@ class Allocatable(View, frozen=True, kw_only=True):
     """How many volumes a driver can attach to a node."""
 
     count: int | None = None
+    """None means that the scheduler knows no bound."""
 
 
 class CSINodeDriver(View, frozen=True, kw_only=True):
@@ -88,7 +90,8 @@ class CSINodeDriver(View, frozen=True, kw_only=True):
 class CSINodeSpec(View, frozen=True, kw_only=True):
     """The CSI drivers of a node."""
 
-    drivers: tuple[CSINodeDriver, ...] = ()
+    drivers: tuple[CSINodeDriver, ...] | None = None
+    """None (written as null) on a node without any."""
 
 
 class CSINode(KubeObject, frozen=True, kw_only=True):
@@ -96,6 +99,11 @@ class CSINode(KubeObject, frozen=True, kw_only=True):
 
     api: ClassVar[Api] = _api("CSINode", "csinodes")
     spec: CSINodeSpec = CSINodeSpec()
+
+    @property
+    def drivers(self) -> tuple[CSINodeDriver, ...]:
+        """The drivers that are registered, none where the field is empty."""
+        return self.spec.drivers or ()
 
 
 class VolumeError(View, frozen=True, kw_only=True):

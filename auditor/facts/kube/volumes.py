@@ -30,12 +30,22 @@ class PersistentVolumeClaimSpec(View, frozen=True, kw_only=True):
     data_source: DataSource | None = None
 
 
+class ModifyVolumeStatus(View, frozen=True, kw_only=True):
+    """How far a change of a volume's attributes is; there is none when nothing is being changed."""
+
+    status: str = ""
+    """``Pending``, ``InProgress`` or ``Infeasible``."""
+    target_volume_attributes_class_name: str | None = None
+
+
 class PersistentVolumeClaimStatus(View, frozen=True, kw_only=True):
     """What a claim reports."""
 
     phase: str | None = None
     capacity: dict[str, str] | None = None
     conditions: tuple[Condition, ...] | None = None
+    current_volume_attributes_class_name: str | None = None
+    modify_volume_status: ModifyVolumeStatus | None = None
 
 
 class PersistentVolumeClaim(KubeObject, frozen=True, kw_only=True):
@@ -50,6 +60,7 @@ class CSIVolumeSource(View, frozen=True, kw_only=True):
     """The CSI driver behind a volume."""
 
     driver: str
+    fs_type: str | None = None
 
 
 class LocalVolumeSource(View, frozen=True, kw_only=True):
@@ -79,6 +90,8 @@ class PersistentVolumeSpec(View, frozen=True, kw_only=True):
     persistent_volume_reclaim_policy: str | None = None
     claim_ref: ObjectReference | None = None
     node_affinity: VolumeNodeAffinity | None = None
+    volume_mode: str | None = None
+    """None means Filesystem, the API's default."""
     csi: CSIVolumeSource | None = None
     local: LocalVolumeSource | None = None
     host_path: LocalVolumeSource | None = None

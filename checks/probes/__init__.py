@@ -1,0 +1,1 @@
+"""The live experiments, one module per area. Installed as ``auditor.checks.probes``."""
