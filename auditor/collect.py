@@ -226,7 +226,7 @@ def _pseudonyms(server: ApiServer) -> Pseudonyms:
         raise ClusterError(
             f"The nodes' names cannot be hidden: {error}.",
             cause="--hash-names has to know them, and this account cannot list nodes.",
-            next_step="Grant get and list on nodes (auditor rbac), or leave --hash-names out.",
+            next_step="Grant list on nodes (auditor rbac), or leave --hash-names out.",
         ) from error
 
 

@@ -205,8 +205,9 @@ def _with_examples_only(finding: Finding) -> Finding:
 
 
 def _unreadable(error: UnreadableError) -> Finding:
+    listed = error.part.object is None and error.part.view is not None
     remedy = {
-        "forbidden": f"Grant get and list on {error.part}, then collect again.",
+        "forbidden": f"Grant {'list' if listed else 'get'} on {error.part}, then collect again.",
         "missing": f"Collect again with {error.part} included.",
         "failed": f"Collect again; {error.part} did not come whole.",
         "absent": f"Nothing to do if this cluster is not meant to serve {error.part}.",

@@ -12,10 +12,15 @@ from auditor.facts.parts import CORE_GROUP, Api
 Manifest = dict[str, Any]
 
 _RBAC = "rbac.authorization.k8s.io"
+_SYSTEM = "kube-system"
+"""The one namespace with objects of interest that every cluster has."""
 
 
 def manifests(plan: Plan, *, account: str, namespace: str, name: str = "auditor") -> list[Manifest]:
-    """A ClusterRole for what is listed whole, one Role per namespace for named objects, and their bindings.
+    """A ClusterRole for what is listed whole, a Role for named objects of kube-system, and their bindings.
+
+    Named objects of namespaces that a cluster need not have are granted by name in the ClusterRole: a Role could not
+    be applied where the namespace is missing, and without a right the answer would be "forbidden", not "there is none".
 
     Args:
         plan: what is asked for.
@@ -28,8 +33,8 @@ def manifests(plan: Plan, *, account: str, namespace: str, name: str = "auditor"
         _role("ClusterRole", name, cluster_rules(plan)),
         _binding("ClusterRoleBinding", "ClusterRole", name, subject),
     ]
-    for inside, rules in sorted(_namespaced_rules(plan).items()):
-        found += [_role("Role", name, rules, inside), _binding("RoleBinding", "Role", name, subject, inside)]
+    if rules := _named_rules(plan, in_system=True):
+        found += [_role("Role", name, rules, _SYSTEM), _binding("RoleBinding", "Role", name, subject, _SYSTEM)]
     return found
 
 
@@ -39,26 +44,23 @@ def cluster_rules(plan: Plan) -> list[Manifest]:
     for api in plan.listed:
         by_group[_group(api)].add(api.plural)
     rules: list[Manifest] = [
-        {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["get", "list"]}
+        {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["list"]}
         for group, plurals in sorted(by_group.items())
     ]
-    rules += [_named_rule(api, names) for api, names in plan.named if not api.namespaced]
+    rules += _named_rules(plan, in_system=False)
     paths = {path.partition("?")[0] for path in (RAW_PATHS[name] for name in plan.raw)}
     rules.append({"nonResourceURLs": sorted(paths | {"/apis", "/apis/*", "/api", "/api/*"}), "verbs": ["get"]})
     return rules
 
 
-def _namespaced_rules(plan: Plan) -> dict[str, list[Manifest]]:
-    rules: defaultdict[str, list[Manifest]] = defaultdict(list)
+def _named_rules(plan: Plan, *, in_system: bool) -> list[Manifest]:
+    """One rule per type: for the objects in kube-system, or for all others."""
+    rules = []
     for api, names in plan.named:
-        if not api.namespaced:
-            continue
-        inside: defaultdict[str, list[str]] = defaultdict(list)
-        for each in names:
-            namespace, _, own = each.partition("/")
-            inside[namespace].append(own)
-        for namespace, own_names in inside.items():
-            rules[namespace].append(_named_rule(api, own_names))
+        parted = [name.rpartition("/") for name in names]
+        own = {name for namespace, _, name in parted if (namespace == _SYSTEM) is in_system}
+        if own:
+            rules.append(_named_rule(api, own))
     return rules
 
 

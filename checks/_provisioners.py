@@ -219,6 +219,7 @@ MODIFIES_VOLUMES = (
 
 EXT4_UNLESS_TOLD = (
     "*.rbd.csi.ceph.com",
+    "blockvolume.csi.oraclecloud.com",
     "cinder.csi.openstack.org",
     "csi.hetzner.cloud",
     "csi.scaleway.com",
@@ -231,9 +232,12 @@ EXT4_UNLESS_TOLD = (
     "ebs.csi.aws.com",
     "ebs.csi.eks.amazonaws.com",
     "linodebs.csi.linode.com",
+    "local.csi.openebs.io",
     "pd.csi.storage.gke.io",
     "rbd.csi.ceph.com",
+    "topolvm.io",
     "vpc.block.csi.ibm.io",
+    "zfs.csi.openebs.io",
 )
 """Make ext4 on Linux where a class names no file system."""
 

@@ -122,6 +122,15 @@ def test_a_cluster_becomes_a_bundle(cluster: Cluster, maps: str, tmp_path: Path)
     assert outcome.gaps == ()
 
 
+def test_what_is_not_ready_says_so_with_an_error_and_is_kept(broken: Broken, tmp_path: Path) -> None:
+    said = "[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed\n"
+    proxy = broken(Rule(do=Answer(status=500, text=said), path="^/readyz"))
+    collected(plan([raw("readyz.txt")]), tmp_path / "bundle", kubeconfig=proxy.kubeconfig)
+
+    assert (tmp_path / "bundle/raw/readyz.txt").read_text() == said
+    assert not not_ok(manifest(tmp_path / "bundle").files)
+
+
 def test_only_what_is_wanted_is_asked_for(broken: Broken, tmp_path: Path) -> None:
     proxy = broken()
     wanted = plan([part_of(Node), named(ConfigMap, "coredns", namespace="kube-system")])

@@ -30,8 +30,8 @@ from auditor.run import needed_parts
 def command(*, configuration: Configuration, service_account: str) -> int:
     """Print a ClusterRole, the Roles for objects that are read by name, and their bindings.
 
-    They are what `auditor collect` needs for the selected checks, and no more: get and list, never Secrets, never
-    nodes/proxy.
+    They are what `auditor collect` needs for the selected checks, and no more: list, and get of single
+    objects; never Secrets, never nodes/proxy.
     """
     namespace, slash, account = service_account.partition("/")
     if not (namespace and slash and account):

@@ -159,13 +159,18 @@ class Objects:
         namespace: str | None = None,
         version: str | None = None,
         grace_seconds: int | None = None,
+        uid: str = "",
     ) -> bool:
         """Remove an object and what it owns, in the background; False where there is none of that name.
+
+        With a uid only that very object is removed; another of its name is a conflict.
 
         Raises:
             ObjectError: it was refused.
         """
         options: Manifest = {"propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         sent = Change(method="DELETE", body=json.dumps(options).encode())

@@ -1,7 +1,7 @@
 """What RBAC grants, told from its objects: may this account do that, there?
 
 The rules are those of the API server's RBAC authorizer (pkg/apis/rbac/v1/evaluation_helpers.go and
-pkg/registry/rbac/validation/rule.go). Other authorizers are not seen: "not granted" means "RBAC grants it not".
+pkg/registry/rbac/validation/rule.go). Other authorizers are not seen: "not granted" means "RBAC does not grant it".
 docs/decisions/0004-access-from-rbac-objects.md says why.
 """
 

@@ -184,11 +184,18 @@ class YuniKornQueues(View, frozen=True, kw_only=True):
     partitions: tuple[YuniKornPartition, ...] = ()
 
     def sort_policies(self) -> dict[str, str]:
-        """How each leaf queue sorts its applications, by the queue's full name; ``fifo`` where nothing is said."""
+        """How each leaf queue sorts its applications, by the queue's full name; ``fifo`` where nothing is said.
+
+        Names in other partitions than ``default`` begin with the partition: ``gpu/root.jobs``.
+        """
         return {
             name: policy
             for partition in self.partitions
-            for name, policy in _leaf_policies(partition.queues, prefix="", inherited=_FIFO)
+            for name, policy in _leaf_policies(
+                partition.queues,
+                prefix="" if partition.name == "default" else f"{partition.name}/",
+                inherited=_FIFO,
+            )
         }
 
 

@@ -31,6 +31,8 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Pods that do nothing, to time the scheduler with."""
     throughput_seconds: float = 5.0
     """Of each network measurement."""
+    visited_nodes: int = 50
+    """Nodes on which a pod looks around, at most; each kind of node gets its turn."""
     load_balancer: bool = False
     """Whether a Service of type LoadBalancer is asked for, which may cost money."""
 

@@ -74,7 +74,7 @@ class Hook:
 
     @property
     def is_in_control_plane(self) -> bool:
-        """Whether it is called on the API server's own machine, so that only the control plane can have put it there."""
+        """Whether it is called on the API server's own machine, where only the control plane can have put it."""
         return _LOOPBACK.match(self.webhook.client_config.url or "") is not None
 
     @property

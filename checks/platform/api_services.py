@@ -84,7 +84,7 @@ def api_services(facts: Facts, params: ApiServicesParameters) -> Iterator[Findin
     if not down and not untold:
         own = sorted({service.backend for service in services if service.backend})
         beside = f", among them those of {listed(own)}" if own else ""
-        yield Finding.ok(f"All of {counted(len(services), 'registered API')} are available{beside}.")
+        yield Finding.ok(f"All registered APIs ({len(services)}) are available{beside}.")
 
 
 def _went_just_now(facts: Facts, service: APIService, params: ApiServicesParameters) -> bool:

@@ -103,7 +103,7 @@ def _judge(server: KubeVersion, kubelets: _Kubelets, params: SkewParameters) -> 
     if older:
         yield Finding.fail(
             f"{_counted(older, kubelets)} too old for the API server, {server}: at most "
-            f"{counted(params.max_minors_behind, 'minor release')} older was expected.",
+            f"{counted(params.max_minors_behind, 'minor release')} older was expected{_before_three(older)}.",
             subjects=[node.subject for node, _ in older],
             fix="Drain these nodes one by one and upgrade them, or replace their pool.",
             command=_UPGRADE,
@@ -114,6 +114,11 @@ def _judge(server: KubeVersion, kubelets: _Kubelets, params: SkewParameters) -> 
             f"The API server, {server}, supports {counted(len(kubelets), 'kubelet')} ({_versions(kubelets)}).",
             evidence={"server": str(server)},
         )
+
+
+def _before_three(older: _Kubelets) -> str:
+    oldest = min(version for _, version in older)
+    return f", and 2 for kubelets before 1.{_FIRST_WITH_THREE}" if oldest.minor < _FIRST_WITH_THREE else ""
 
 
 def _allowed(kubelet: KubeVersion, params: SkewParameters) -> int:

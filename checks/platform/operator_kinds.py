@@ -59,12 +59,12 @@ def operator_kinds(facts: Facts) -> Iterator[Finding]:
     for kind, claimants in sorted(claims.items()):
         if len(claimants) > 1:
             contested[tuple(claimants)].append(kind)
-    for claimants, kinds_of_both in sorted(contested.items()):
+    for both, kinds_of_both in sorted(contested.items()):
         yield Finding.warn(
             f"{'Kind' if len(kinds_of_both) == 1 else 'Kinds'} {listed(kinds_of_both)} "
-            f"{'is' if len(kinds_of_both) == 1 else 'are'} defined by {listed([named(group) for group in claimants])}; "
+            f"{'is' if len(kinds_of_both) == 1 else 'are'} defined by {listed([named(group) for group in both])}; "
             "one operator per kind was expected.",
-            subjects=[groups[group][kind].subject for group in claimants for kind in kinds_of_both],
+            subjects=[groups[group][kind].subject for group in both for kind in kinds_of_both],
             fix="Choose one operator and delete the other's definitions, or always write the group with the kind.",
             evidence=inventory,
         )

@@ -10,7 +10,16 @@ from auditor.facts.kube import Deployment
 from auditor.facts.version import SERVER_VERSION, KubeVersion, server_version
 
 from .._wording import listed
-from ._components import COMPONENTS, Component, Floor, Installed, component_named, in_force, installed_components, written
+from ._components import (
+    COMPONENTS,
+    Component,
+    Floor,
+    Installed,
+    component_named,
+    in_force,
+    installed_components,
+    written,
+)
 from ._server import unknown_version
 
 _PIN = "Upgrade Kubernetes, or install a release of the component that supports this one."
@@ -54,7 +63,7 @@ def operator_requirements(facts: Facts, params: RequirementsParameters) -> Itera
     | --- | --- |
     | Strimzi | 0.44: 1.25, 0.48: 1.27, 0.51: 1.30; before 0.45.1 it does not start on 1.33 and newer |
     | Apache Spark Kubernetes Operator | 0.7: 1.32; since 0.9 tested on 1.34 and newer |
-    | Kubeflow Spark Operator | 2.0: 1.16 |
+    | Kubeflow Spark Operator | 1.13 |
     | Kubeflow Trainer, Training Operator | 2.0: 1.31; 1.6: 1.23 |
     | Kueue | 0.8: 1.25, 0.11: 1.29; since 0.19 tested on 1.34 and newer |
     | KubeDirector | 1.16 |
@@ -153,8 +162,8 @@ def _depends_on_release(server: KubeVersion, component: Component) -> bool:
 
 def _release_unknown(server: KubeVersion, each: Installed) -> Finding:
     return Finding.unknown(
-        f"Whether {_described(each)} supports Kubernetes {server} cannot be told: neither the image's tag nor the label "
-        "app.kubernetes.io/version says which release it is.",
+        f"Whether {_described(each)} supports Kubernetes {server} cannot be told: neither the image's tag nor the "
+        "label app.kubernetes.io/version says which release it is.",
         subjects=[each.deployment.subject],
         fix="Look up which release the image is, and compare it with the project's table of supported versions.",
         evidence=_seen(server, each, each.component.source),
@@ -199,4 +208,3 @@ def _described(each: Installed) -> str:
 
 def _seen(server: KubeVersion, each: Installed, source: str) -> dict[str, object]:
     return {"server": str(server), "image": each.container.image, "source": source}
-

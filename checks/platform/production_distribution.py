@@ -8,8 +8,6 @@ from auditor import Facts, Finding, Severity, check
 from auditor.facts.kube import Node, StorageClass
 from auditor.facts.vendor import UNDETERMINED, detect
 
-from .._wording import counted
-
 
 @check(
     "platform.production-distribution",
@@ -41,6 +39,8 @@ def production_distribution(facts: Facts) -> Iterator[Finding]:
     - [Spark on Kubernetes: prerequisites](https://spark.apache.org/docs/latest/running-on-kubernetes.html#prerequisites)
     - [Zeppelin on Kubernetes](https://zeppelin.apache.org/docs/latest/quickstart/kubernetes.html)
     """
+    nodes = facts.list(Node)
+    facts.list(StorageClass)
     found = detect(facts)
     if found.is_development and found.vendor is not None:
         name = "several kinds" if found.vendor.id == UNDETERMINED else found.vendor.name
@@ -50,11 +50,7 @@ def production_distribution(facts: Facts) -> Iterator[Finding]:
             evidence={"marks": list(found.vendor.evidence)},
         )
         return
-    nodes = facts.list(Node)
-    facts.list(StorageClass)
     if nodes:
-        yield Finding.ok(
-            f"None of {counted(len(nodes), 'node')} and no StorageClass has a mark of a distribution for development."
-        )
+        yield Finding.ok(f"Nodes ({len(nodes)}) and StorageClasses carry no mark of a distribution for development.")
     else:
         yield Finding.unknown("No node was seen that could carry a mark.", fix="Collect again when there are nodes.")

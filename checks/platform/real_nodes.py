@@ -55,7 +55,7 @@ def real_nodes(facts: Facts) -> Iterator[Finding]:
         return
     if not machines:
         yield Finding.fail(
-            f"All of {counted(len(virtual), 'node')} for pods ({listed([node.name for node in virtual])}) are virtual "
+            f"Every node for pods ({len(virtual)}: {listed([node.name for node in virtual])}) is virtual "
             f"({_kinds(virtual)}), machines were expected: no disk can be attached, and no DaemonSet runs.",
             subjects=[node.subject for node in virtual],
             fix=_POOL,
@@ -63,7 +63,8 @@ def real_nodes(facts: Facts) -> Iterator[Finding]:
         return
     if virtual:
         yield from _judge_pods(facts, virtual)
-    yield Finding.ok(f"{len(machines)} of {counted(len(machines) + len(virtual), 'node')} for pods are machines.")
+    beside = f", beside {counted(len(virtual), 'virtual node')}" if virtual else ""
+    yield Finding.ok(f"{counted(len(machines), 'machine')} for pods{beside}.")
 
 
 def _judge_pods(facts: Facts, virtual: Sequence[Node]) -> Iterator[Finding]:
@@ -77,8 +78,8 @@ def _judge_pods(facts: Facts, virtual: Sequence[Node]) -> Iterator[Finding]:
     if pods:
         yield Finding.warn(
             f"{counted(len(pods), 'pod')} with claims ({full_names(pods)}) "
-            f"{'runs' if len(pods) == 1 else 'run'} on virtual nodes ({_kinds(virtual)}), where storage drivers do not; "
-            "machines were expected.",
+            f"{'runs' if len(pods) == 1 else 'run'} on virtual nodes ({_kinds(virtual)}), where storage drivers do "
+            "not; machines were expected.",
             subjects=[pod.subject for pod in pods],
             fix="Keep stateful pods on machines, with a node selector, or outside of the Fargate profile.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from auditor import Facts, Finding, Severity, Workload, check, if_served
+from auditor import Facts, Finding, Severity, Workload, check
 from auditor.facts.kube import Deployment
 from auditor.facts.kube.apiextensions import CustomResourceDefinition
 from auditor.facts.kube.strimzi import Kafka
@@ -27,7 +27,7 @@ _CONVERT = (
     title="No Kafka resource is stored in a version that Strimzi 1.0 drops",
     severity=Severity.HIGH,
     workloads=(Workload.KAFKA,),
-    reads=(CustomResourceDefinition, Deployment, if_served(Kafka)),
+    reads=(CustomResourceDefinition, Deployment, Kafka),
     aliases=("PLT-007",),
 )
 def stored_versions(facts: Facts) -> Iterator[Finding]:
@@ -42,10 +42,10 @@ def stored_versions(facts: Facts) -> Iterator[Finding]:
     The operator's version is taken from its image's tag. Where that cannot be told, what would fail is unknown.
 
     ## Why it matters
-    Definitions of 1.0 leave `v1beta2` out. The API server refuses them as long as that version is among the stored ones,
-    so that the upgrade stops half way, or the operator runs against definitions that lack its fields: brokers go on,
-    and nobody rolls, scales or renews the certificates of them. A Kafka with ZooKeeper is not touched any more by an
-    operator that does not know it.
+    Definitions of 1.0 leave `v1beta2` out. The API server refuses them as long as that version is among the stored
+    ones, so that the upgrade stops half way, or the operator runs against definitions that lack its fields: brokers go
+    on, and nobody rolls, scales or renews the certificates of them. A Kafka with ZooKeeper is not touched any more by
+    an operator that does not know it.
 
     ## How to fix
     With Strimzi 0.49 to 0.51, whose definitions have both versions, convert and then take the old one away:
@@ -67,7 +67,8 @@ def stored_versions(facts: Facts) -> Iterator[Finding]:
         return
     operators = [each for each in installed_components(facts) if each.component is STRIMZI]
     yield from _judge_definitions(sorted(definitions, key=lambda each: each.name), operators)
-    yield from _judge_zookeeper(facts.list(Kafka), operators)
+    if any(each.spec.names.kind == Kafka.api.kind for each in definitions):
+        yield from _judge_zookeeper(facts.list(Kafka), operators)
 
 
 def _judge_definitions(
@@ -76,7 +77,7 @@ def _judge_definitions(
     unreported = [each for each in definitions if not each.status.stored_versions]
     if unreported:
         yield Finding.unknown(
-            f"In which versions {_resources(unreported)} are stored cannot be told: status.storedVersions is empty.",
+            f"{_resources(unreported)} are stored in versions that cannot be told: status.storedVersions is empty.",
             subjects=[each.subject for each in unreported],
             fix="Collect again with the definitions' status.",
         )
@@ -114,7 +115,7 @@ def _judge_zookeeper(clusters: Sequence[Kafka], operators: Sequence[Installed]) 
         (kafka for kafka in clusters if kafka.uses_zookeeper), key=lambda kafka: (kafka.namespace or "", kafka.name)
     )
     if not old:
-        yield Finding.ok(f"None of {counted(len(clusters), 'Kafka')} is run with ZooKeeper.")
+        yield Finding.ok(f"No Kafka is run with ZooKeeper, of {len(clusters)} in all.")
         return
     seen = f"{counted(len(old), 'Kafka')} ({full_names(old)}) {'is' if len(old) == 1 else 'are'} run with ZooKeeper"
     subjects = [kafka.subject for kafka in old]
@@ -145,7 +146,8 @@ def _release_unknown(seen: str, operators: Sequence[Installed]) -> Finding:
 
 
 def _resources(definitions: Sequence[CustomResourceDefinition]) -> str:
-    return listed([each.spec.names.plural or each.name for each in definitions])
+    """``Custom resources kafkas and kafkatopics``, at the beginning of a sentence."""
+    return f"Custom resources {listed([each.spec.names.plural or each.name for each in definitions])}"
 
 
 def _described(each: Installed) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated
 
+import msgspec
+
 from auditor import Facts, Finding, Parameters, Severity, check, threshold
 from auditor.facts.kube import Node, StorageClass
 from auditor.facts.vendor import API_GROUPS, VENDOR_PARTS, detect_vendor, served_groups
@@ -24,7 +26,7 @@ class SupportParameters(Parameters, frozen=True, kw_only=True):
             "The last day on which a release gets patches, by release such as 1.38; goes before what is known.",
             source="kubernetes.io/releases/patch-releases as of October 2026 (1.19 to 1.37), or a vendor's contract.",
         ),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
 
 
 @check(
@@ -70,7 +72,9 @@ def supported_version(facts: Facts, params: SupportParameters) -> Iterator[Findi
         return
     end = params.end_of_life.get(server.release) or END_OF_LIFE.get(server.minor)
     if end is None and server.minor > NEWEST:
-        yield Finding.ok(f"Kubernetes {server} is newer than 1.{NEWEST}, the newest release whose end of life is known.")
+        yield Finding.ok(
+            f"Kubernetes {server} is newer than 1.{NEWEST}, the newest release whose end of life is known."
+        )
         return
     if facts.origin.collected_at is None:
         yield Finding.unknown(

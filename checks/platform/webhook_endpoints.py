@@ -51,8 +51,8 @@ def webhook_endpoints(facts: Facts) -> Iterator[Finding]:
         kubectl get endpointslices --namespace NAMESPACE --selector kubernetes.io/service-name=SERVICE
         kubectl delete validatingwebhookconfiguration NAME
 
-    If it is ready and requests fail all the same, look at firewalls between control plane and nodes (private GKE clusters
-    only let ports 443 and 10250 pass) and at a mesh sidecar in the webhook's pod.
+    If it is ready and requests fail all the same, look at firewalls between control plane and nodes (private GKE
+    clusters only let ports 443 and 10250 pass) and at a mesh sidecar in the webhook's pod.
 
     ## References
     - [Dynamic admission control](https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/)
@@ -114,8 +114,8 @@ def _judge_by_namespace(facts: Facts, found: Sequence[Hook], kind: str) -> Itera
 
 def _refuses(dead: Sequence[Hook], kind: str, where: str) -> Finding:
     return Finding.fail(
-        f"{_counted(dead, kind)} ({_names(dead)}) {_have(dead)} no ready endpoint behind {_services(dead)} and "
-        f"failurePolicy Fail: requests for {_objects(dead)} are refused {where}; at least 1 ready endpoint was expected.",
+        f"{_counted(dead, kind)} ({_names(dead)}) {_have(dead)} no ready endpoint behind {_services(dead)}, at least 1 "
+        f"was expected; with failurePolicy Fail requests for {_objects(dead)}{_picked(dead)} are refused {where}.",
         subjects=_subjects(dead),
         fix=_BRING_BACK,
         command=_look(dead),
@@ -125,9 +125,8 @@ def _refuses(dead: Sequence[Hook], kind: str, where: str) -> Finding:
 
 def _nobody_asks(dead: Sequence[Hook], kind: str) -> Finding:
     return Finding.warn(
-        f"{_counted(dead, kind)} ({_names(dead)}) {_have(dead)} no ready endpoint behind {_services(dead)} and "
-        "failurePolicy Fail; at least 1 ready endpoint was expected. No namespace is selected today: the first that is "
-        "gets no pods.",
+        f"{_counted(dead, kind)} ({_names(dead)}) {_have(dead)} no ready endpoint behind {_services(dead)}, at least 1 "
+        "was expected; no namespace is selected today, but with failurePolicy Fail the first that is gets no pods.",
         subjects=_subjects(dead),
         fix=_BRING_BACK,
         command=_look(dead),
@@ -137,8 +136,8 @@ def _nobody_asks(dead: Sequence[Hook], kind: str) -> Finding:
 
 def _passed_by(dead: Sequence[Hook], kind: str) -> Finding:
     return Finding.warn(
-        f"{_counted(dead, kind)} ({_names(dead)}) {_have(dead)} no ready endpoint behind {_services(dead)}; at least 1 "
-        f"was expected. With failurePolicy Ignore requests for {_objects(dead)} pass without it.",
+        f"{_counted(dead, kind)} ({_names(dead)}) {_have(dead)} no ready endpoint behind {_services(dead)}, at least 1 "
+        f"was expected; with failurePolicy Ignore requests for {_objects(dead)} pass without it.",
         subjects=_subjects(dead),
         fix=_BRING_BACK,
         command=_look(dead),
@@ -157,7 +156,7 @@ def _by_url(found: Sequence[Hook], kind: str) -> Iterator[Finding]:
     if foreign := [hook for hook in found if hook not in own]:
         yield Finding.unknown(
             f"Whether {_counted(foreign, kind)} ({_names(foreign)}) {'answers' if len(foreign) == 1 else 'answer'} "
-            f"cannot be told, and {_objects(foreign)} are refused if not: they are called by URL.",
+            f"cannot be told, and requests for {_objects(foreign)} are refused if not: a URL is called.",
             subjects=_subjects(foreign),
             fix=_TRY,
             evidence=examples({hook.name: hook.webhook.client_config.url for hook in foreign}),
@@ -208,6 +207,11 @@ def _services(found: Sequence[Hook]) -> str:
 
 def _objects(found: Sequence[Hook]) -> str:
     return listed(sorted({each for hook in found for each in hook.objects}))
+
+
+def _picked(found: Sequence[Hook]) -> str:
+    """That not every object is meant, where a webhook picks some by labels or expressions."""
+    return "" if any(hook.webhook.asks_for_all_objects for hook in found) else " that its selectors pick"
 
 
 def _look(found: Sequence[Hook]) -> str:

@@ -79,7 +79,7 @@ MECHANISMS = (
     YUNIKORN,
     KUEUE,
     Mechanism(
-        name="scheduler-plugins",
+        name="Scheduler Plugins",
         marks=Marks(names=("scheduler-plugins-scheduler",), images=("*scheduler-plugins/kube-scheduler",)),
         view=CoschedulingPodGroup,
         configs=SECOND_SCHEDULER_CONFIGS,

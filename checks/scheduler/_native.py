@@ -9,6 +9,7 @@ from auditor import Facts, Finding, Status
 from auditor.facts.kube import Pod
 from auditor.facts.kube.scheduling import PodGroup, Workload
 from auditor.facts.parts import if_served
+from auditor.facts.version import parse_version
 
 from .._wording import full_names
 
@@ -103,5 +104,7 @@ def _feature_gates(pod: Pod) -> dict[str, bool]:
 
 
 def _server_minor(version: str) -> int | None:
-    found = re.match(r"v?1\.(\d+)", version)
-    return int(found[1]) if found else None
+    try:
+        return parse_version(version).minor
+    except ValueError:
+        return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from auditor import Facts, Finding, Parameters, Severity, Workload, check, threshold
+from auditor.facts.durations import parse_duration
 from auditor.facts.kube import ConfigMap, Deployment, Node, Pod
 from auditor.facts.kube.karpenter import DO_NOT_DISRUPT_ANNOTATION, NODE_POOL_LABEL, NodePool
 from auditor.facts.parts import if_served, named
@@ -26,7 +27,6 @@ _PROTECTING_FLAGS = ("skip-nodes-with-local-storage", "skip-nodes-with-custom-co
 """Both are true by default; a driver of an operator is evicted only where both are false."""
 
 _NEVER = "Never"
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 class AutoscalerParameters(Parameters, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ def _judge_pools(pools: Sequence[NodePool], params: AutoscalerParameters) -> Ite
             f"Underused nodes are removed after {listed(sorted(set(hasty.values())))} in {_pools(list(hasty))}, "
             f"{params.consolidate_after_seconds} s or more were expected: executors that come and go move with them.",
             subjects=[pool.subject for pool in pools if pool.name in hasty],
-            fix="Raise consolidateAfter, or consolidate only when nodes are empty.",
+            fix="Raise consolidateAfter; where the pool is built in, as in EKS Auto Mode, make one of the site's own.",
             command="\n".join(
                 f"kubectl patch nodepool {name} --type=merge "
                 """--patch '{"spec": {"disruption": {"consolidateAfter": "5m"}}}'"""
@@ -156,12 +156,7 @@ def _is_hasty(pool: NodePool, params: AutoscalerParameters) -> bool:
     if pool.spec.replicas is not None or "WhenEmpty" in (disruption.consolidation_policy, disruption.consolidate_when):
         return False
     after = disruption.consolidate_after or "0s"
-    return after != _NEVER and _seconds(after) < params.consolidate_after_seconds
-
-
-def _seconds(duration: str) -> int:
-    """``1h30m`` in seconds; the API takes whole hours, minutes and seconds only."""
-    return sum(int(count) * _UNIT_SECONDS[unit] for count, unit in re.findall(r"(\d+)([hms])", duration))
+    return after != _NEVER and parse_duration(after).total_seconds() < params.consolidate_after_seconds
 
 
 def _may_lose_all(pool: NodePool) -> bool:
@@ -182,7 +177,7 @@ def _judge_under_karpenter(facts: Facts, drivers: Sequence[Pod]) -> Iterator[Fin
     open_to_it = [pod for pod in drivers if pod.annotations.get(DO_NOT_DISRUPT_ANNOTATION) != "true"]
     if not open_to_it:
         if drivers:
-            yield Finding.ok(f"{counted(len(drivers), 'running driver')}: Karpenter may not disrupt them.")
+            yield Finding.ok(f"Karpenter may not disrupt {counted(len(drivers), 'running driver')}.")
         return
     its_nodes = {node.name for node in facts.list(Node) if NODE_POOL_LABEL in node.labels}
     if endangered := [pod for pod in open_to_it if pod.spec.node_name in its_nodes]:

@@ -228,7 +228,7 @@ def _nothing(*, hidden: bool, broken: bool) -> Iterator[Finding]:
         )
     elif not broken:
         yield Finding.fail(
-            "Nothing starts the pods of a job together: no Volcano, YuniKorn, Kueue, scheduler-plugins, KAI or "
+            "Nothing starts the pods of a job together: no Volcano, YuniKorn, Kueue, Scheduler Plugins, KAI or "
             "Koordinator runs, and the server does not serve Kubernetes' own Workload; one of them was expected.",
             fix="Install Kueue, Volcano or YuniKorn, and let Spark and training jobs name its queue or scheduler.",
         )

@@ -145,8 +145,8 @@ def _judge_waiting(facts: Facts, deployment: Deployment) -> Finding:
     if settings.waits_for_pods_ready:
         return Finding.ok("Kueue takes a job back whose pods do not all become ready (waitForPodsReady).")
     return Finding.warn(
-        f"waitForPodsReady is off in {full_name(config)}, on was expected: two jobs that fit the quota but not the "
-        "nodes can wait for each other for ever.",
+        f"Kueue does not wait for the pods of a job: waitForPodsReady is off in {full_name(config)}, on was expected. "
+        "Two jobs that fit the quota but not the nodes can wait for each other for ever.",
         subjects=[config.subject],
         fix="Switch waitForPodsReady on and restart Kueue's controller.",
         command=f"kubectl -n {config.namespace} edit configmap {config.name}\n"

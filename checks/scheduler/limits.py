@@ -104,7 +104,7 @@ def default_cpu_limit(facts: Facts, params: LimitParameters) -> Iterator[Finding
     small = [each for each in concerned if each.cores < params.default_cores_at_least]
     if not small:
         yield Finding.ok(
-            f"Default CPU limits in namespaces of data systems are {params.default_cores_at_least:g} cores or more: "
+            f"Default CPU limits in namespaces of data systems are {_cores(params.default_cores_at_least)} or more: "
             f"{_described(concerned)}.",
             subjects=[each.range.subject for each in concerned],
         )
@@ -143,8 +143,9 @@ def _judge_small(
     if hit:
         victims = [pod for namespace in sorted(limited) for pod in limited[namespace]]
         yield Finding.fail(
-            f"{counted(len(victims), 'pod')} of data systems ({full_names(victims)}) got a CPU limit that they did not "
-            f"ask for from {_described(hit)}; none, or {params.default_cores_at_least:g} cores and more, was expected.",
+            f"A CPU limit that nobody asked for came to {counted(len(victims), 'pod')} of data systems "
+            f"({full_names(victims)}) from {_described(hit)}; none, or {_cores(params.default_cores_at_least)} and "
+            "more, was expected.",
             subjects=[pod.subject for pod in victims],
             fix="Take cpu out of the LimitRange's default, or let the pods name a limit, then make the pods anew.",
             command=_edit(hit),
@@ -153,7 +154,7 @@ def _judge_small(
     if spared := [each for each in small if each not in hit]:
         yield Finding.warn(
             f"{_described(spared)} would give a container of a data system that names no CPU limit less than "
-            f"{params.default_cores_at_least:g} cores; no default was expected.",
+            f"{_cores(params.default_cores_at_least)}; no default was expected.",
             subjects=[each.range.subject for each in spared],
             fix="Take cpu out of the LimitRange's default, and keep defaultRequest.",
             command=_edit(spared),
@@ -166,7 +167,11 @@ def _got_cpu_limit(pod: Pod) -> bool:
 
 def _described(defaults: Sequence[Default]) -> str:
     noun = "LimitRange" if len(defaults) == 1 else "LimitRanges"
-    return f"{noun} {listed([f'{full_name(each.range)} ({each.cores:g} cores)' for each in defaults])}"
+    return f"{noun} {listed([f'{full_name(each.range)} ({_cores(each.cores)})' for each in defaults])}"
+
+
+def _cores(count: float) -> str:
+    return f"{count:g} core" if count == 1 else f"{count:g} cores"
 
 
 def _namespaces(defaults: Sequence[Default]) -> str:

@@ -196,7 +196,7 @@ def _late(facts: Facts, group: Group, pods: Sequence[Pod], used: Mapping[str, in
     else:
         never = group.scheduler not in used
         status = Status.FAIL if is_default or never else Status.WARN
-        why = f"no scheduler has looked at them, and they name {group.scheduler}"
+        why = f"nothing was heard from the scheduler {group.scheduler}"
         why += ", which has placed no pod of this cluster" if never else ""
         fix = Fix(
             text=f"Let the scheduler {group.scheduler} run, or correct the schedulerName of these pods.",

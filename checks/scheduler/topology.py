@@ -94,7 +94,7 @@ def _judge_zones(nodes: Sequence[Node]) -> Finding:
     without = [node for node in nodes if not node.labels.get(ZONE_LABEL)]
     if not without:
         return Finding.ok(
-            f"All {counted(len(nodes), 'node')} for data name their zone ({listed(zones)}).",
+            f"Every node for data names its zone: {counted(len(nodes), 'node')} in {listed(zones)}.",
             subjects=[node.subject for node in nodes],
         )
     if zones:
@@ -102,8 +102,8 @@ def _judge_zones(nodes: Sequence[Node]) -> Finding:
     if len(nodes) == 1:
         return Finding.skip(f"There is one node for data ({nodes[0].name}): it has no zone, and needs none.")
     return Finding.warn(
-        f"None of {counted(len(nodes), 'node')} for data carries the label {ZONE_LABEL}: what asks for a zone, such as "
-        "the racks of Kafka and HDFS, is never placed, and replicas can be kept apart by node only.",
+        f"The label {ZONE_LABEL} is missing on all {len(nodes)} nodes for data: what asks for a zone, such as the "
+        "racks of Kafka and HDFS, is never placed, and replicas can be kept apart by node only.",
         subjects=[node.subject for node in nodes],
         fix="Give each rack, room or power feed a name, and label every node with it before data moves in.",
         command=_label(without, ZONE_LABEL, ()),

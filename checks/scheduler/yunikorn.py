@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from auditor import Facts, Finding, Severity, check
 from auditor.facts.kube import ConfigMap, Deployment
 from auditor.facts.schedulers import parse_yunikorn_queues
+from auditor.facts.version import KubeVersion, parse_version
 
 from .._wording import counted, examples, full_name, full_names, listed
 from ._deployments import ConfigMapKey, Marks, config_map_parts, deployments
@@ -100,8 +101,8 @@ def _judge_release(scheduler: Deployment, server_version: str) -> Finding:
     images = [each.image or "" for each in scheduler.spec.template.spec.containers]
     tags = [image.partition("@")[0].rpartition("/")[2].partition(":")[2] for image in images]
     release = next((found for tag in tags if (found := re.search(r"(\d+)\.(\d+)(\.\d+)?", tag))), None)
-    server = re.match(r"v?1\.(\d+)", server_version)
-    first = _FIRST_RELEASES.get(int(server[1])) if server is not None else None
+    server = _known(server_version)
+    first = _FIRST_RELEASES.get(server.minor) if server is not None else None
     if release is None or server is None or first is None:
         return Finding.skip(
             f"Whether YuniKorn ({full_name(scheduler)}, {release[0] if release else 'of no known release'}) supports "
@@ -111,14 +112,21 @@ def _judge_release(scheduler: Deployment, server_version: str) -> Finding:
     wanted = f"{first[0]}.{first[1]}"
     if (int(release[1]), int(release[2])) >= first:
         return Finding.ok(
-            f"YuniKorn {release[0]} supports Kubernetes 1.{server[1]}: {wanted} was the first to.", subjects=subjects
+            f"YuniKorn {release[0]} supports Kubernetes {server.release}: {wanted} was the first to.", subjects=subjects
         )
     return Finding.warn(
-        f"YuniKorn {release[0]} ({full_name(scheduler)}) does not support Kubernetes 1.{server[1]}, {wanted} or later "
-        "was expected.",
+        f"YuniKorn {release[0]} ({full_name(scheduler)}) does not support Kubernetes {server.release}, {wanted} or "
+        "later was expected.",
         subjects=subjects,
         fix=f"Upgrade YuniKorn to {wanted} or later.",
     )
+
+
+def _known(server_version: str) -> KubeVersion | None:
+    try:
+        return parse_version(server_version)
+    except ValueError:
+        return None
 
 
 def _not_read(elsewhere: Sequence[Deployment]) -> Finding:

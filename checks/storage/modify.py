@@ -10,7 +10,7 @@ from auditor import STATEFUL_WORKLOADS, Facts, Finding, Parameters, Severity, ch
 from auditor.facts.kube import PersistentVolumeClaim, StatefulSet, StorageClass
 from auditor.facts.kube.storage import VolumeAttributesClass
 
-from .._provisioners import MODIFIES_VOLUMES, NO_PROVISIONER, WITHOUT_CSI_DRIVER, driver_of, matches
+from .._provisioners import MIGRATED_TO, MODIFIES_VOLUMES, NO_PROVISIONER, WITHOUT_CSI_DRIVER, driver_of, matches
 from .._wording import counted, examples, full_name, full_names, listed
 from ._classes import Need, by_need, described, no_classes, parameter, volume_classes
 
@@ -47,7 +47,8 @@ def volume_attributes(facts: Facts, params: ModifyParameters) -> Iterator[Findin
     - For the driver of each StorageClass that is the default or in use there is a VolumeAttributesClass whose
       `driverName` is that driver. Where none is there, drivers known to implement ControllerModifyVolume bring a
       warning: EBS, Azure Disk, Google Hyperdisk (not Persistent Disk), Alibaba Cloud disks, HPE Data Fabric, and those
-      in `modifying_provisioners`. Others are named, and not judged.
+      in `modifying_provisioners`. So does an in-tree name (`kubernetes.io/aws-ebs` …), whose volumes are no CSI
+      volumes. Others are named, and not judged.
     - No bound claim asks for attributes that were refused (`Infeasible`), or that wait for a class which does not exist
       (`Pending`): these fail. A claim that names a class which nothing has taken up is a warning: a driver without the
       feature ignores the field silently.
@@ -105,12 +106,13 @@ def _not_served(server_version: str) -> Finding:
 
 def _judge_classes(facts: Facts, classes: Sequence[StorageClass], params: ModifyParameters) -> Iterator[Finding]:
     drivers = {attributes.driver_name for attributes in facts.list(VolumeAttributesClass)}
-    if covered := [cls for cls in classes if driver_of(cls.provisioner) in drivers]:
+    in_tree = [cls for cls in classes if cls.provisioner in MIGRATED_TO]
+    if covered := [cls for cls in classes if cls.provisioner in drivers]:
         yield Finding.ok(
             f"Volumes of {described(covered)} can change: their driver has a VolumeAttributesClass.",
             subjects=[cls.subject for cls in covered],
         )
-    rest = [cls for cls in classes if cls not in covered]
+    rest = [cls for cls in classes if cls not in covered and cls not in in_tree]
     able = [cls for cls in rest if _is_able(cls, params)]
     if others := [cls for cls in rest if cls not in able]:
         provisioners = sorted({cls.provisioner for cls in others})
@@ -119,14 +121,11 @@ def _judge_classes(facts: Facts, classes: Sequence[StorageClass], params: Modify
             "known.",
             subjects=[cls.subject for cls in others],
         )
-    for need, group in by_need(facts, able):
-        if need is Need.UNUSED:
-            yield Finding.skip(
-                f"No VolumeAttributesClass is for the driver of {described(group, need)}.",
-                subjects=[cls.subject for cls in group],
-            )
-        else:
-            yield _without_attributes(need, group)
+    for need, group in by_need(facts, [*able, *in_tree]):
+        if named := [cls for cls in group if cls in able]:
+            yield _without_attributes(need, named)
+        if unchangeable := [cls for cls in group if cls in in_tree]:
+            yield _in_tree(need, unchangeable)
 
 
 def _is_able(cls: StorageClass, params: ModifyParameters) -> bool:
@@ -138,9 +137,22 @@ def _is_able(cls: StorageClass, params: ModifyParameters) -> bool:
     return matches(cls.provisioner, MODIFIES_VOLUMES)
 
 
-def _without_attributes(need: Need, classes: Sequence[StorageClass]) -> Finding:
+def _in_tree(need: Need, classes: Sequence[StorageClass]) -> Finding:
     drivers = sorted({driver_of(cls.provisioner) for cls in classes})
-    return Finding.warn(
+    speak = Finding.skip if need is Need.UNUSED else Finding.warn
+    return speak(
+        f"Volumes of {described(classes, need)} cannot change while they are in use, since volumes made under an "
+        f"in-tree name are no CSI volumes; a class that names {listed(drivers)} was expected.",
+        subjects=[cls.subject for cls in classes],
+        fix=f"Create a class whose provisioner is {listed(drivers)}, and let new claims name it.",
+        evidence=examples({cls.name: {"provisioner": cls.provisioner} for cls in classes}),
+    )
+
+
+def _without_attributes(need: Need, classes: Sequence[StorageClass]) -> Finding:
+    drivers = sorted({cls.provisioner for cls in classes})
+    speak = Finding.skip if need is Need.UNUSED else Finding.warn
+    return speak(
         f"No VolumeAttributesClass is for the driver {listed(drivers)} of {described(classes, need)}, one per tier was "
         "expected: the driver could change volumes in use, and nobody can ask it to.",
         subjects=[cls.subject for cls in classes],

@@ -12,7 +12,7 @@ from auditor.facts.kube import Deployment, Node, PersistentVolumeClaim, Stateful
 from auditor.facts.kube.snapshot import VolumeSnapshot, VolumeSnapshotClass
 from auditor.facts.times import age_at_collection
 
-from .._provisioners import TAKES_SNAPSHOTS, WITHOUT_SNAPSHOTS, driver_of, matches
+from .._provisioners import MIGRATED_TO, TAKES_SNAPSHOTS, WITHOUT_SNAPSHOTS, driver_of, matches
 from .._wording import counted, examples, full_name, full_names, listed
 from ._ages import ageless, by_age
 from ._classes import Need, by_need, described, no_classes, volume_classes
@@ -58,7 +58,8 @@ def volume_snapshots(facts: Facts, params: SnapshotParameters) -> Iterator[Findi
     ## What it checks
     - The API `snapshot.storage.k8s.io` is served, and a VolumeSnapshotClass names the driver of each StorageClass.
       Without either, a default class or one in use fails if its driver is known to take snapshots, and any other is a
-      warning. Provisioners that cannot take snapshots (local-path, EFS, hand-made volumes …) are left out.
+      warning. Provisioners that cannot take snapshots (local-path, EFS, hand-made volumes …) are left out. A class
+      with an in-tree name (`kubernetes.io/aws-ebs` …) is judged as one without: its volumes are no CSI volumes.
     - Exactly one Deployment or StatefulSet runs the snapshot-controller; replicas of one count as one, since they elect
       a leader. Managed control planes (GKE, AKS, DigitalOcean …) run it out of sight: where no workload runs it and
       no snapshot shows that it works, that is said and not judged. Where the control plane is among the nodes, and on
@@ -103,13 +104,16 @@ def volume_snapshots(facts: Facts, params: SnapshotParameters) -> Iterator[Findi
         yield from _not_served(facts, able)
         return
     yield from _judge_controllers(facts)
+    in_tree = [cls for cls in able if cls.provisioner in MIGRATED_TO]
+    yield from _in_tree(facts, in_tree)
     drivers = {snapshot_class.driver for snapshot_class in facts.list(VolumeSnapshotClass)}
-    if covered := [cls for cls in able if driver_of(cls.provisioner) in drivers]:
+    rest = [cls for cls in able if cls not in in_tree]
+    if covered := [cls for cls in rest if cls.provisioner in drivers]:
         yield Finding.ok(
             f"Snapshots of {described(covered)} have a VolumeSnapshotClass.",
             subjects=[cls.subject for cls in covered],
         )
-    yield from _without_class(facts, [cls for cls in able if cls not in covered])
+    yield from _without_class(facts, [cls for cls in rest if cls not in covered])
 
 
 def _by_need_and_ability(
@@ -132,6 +136,20 @@ def _not_served(facts: Facts, classes: Sequence[StorageClass]) -> Iterator[Findi
             f"not all of them): no snapshot of volumes of {described(group, need)} can be taken.",
             subjects=[cls.subject for cls in group],
             fix="Install the CRDs and the snapshot-controller of external-snapshotter, or the vendor's add-on.",
+        )
+
+
+def _in_tree(facts: Facts, classes: Sequence[StorageClass]) -> Iterator[Finding]:
+    """Volumes made under an in-tree name are of the in-tree type; the snapshot-controller takes CSI volumes only."""
+    for need, group in by_need(facts, classes):
+        drivers = sorted({driver_of(cls.provisioner) for cls in group})
+        yield Finding.of(
+            need.status,
+            f"Snapshots of {described(group, need)} cannot be taken, since volumes made under an in-tree name are no "
+            f"CSI volumes; a class that names {listed(drivers)} was expected.",
+            subjects=[cls.subject for cls in group],
+            fix=f"Create a class whose provisioner is {listed(drivers)}, and let new claims name it.",
+            evidence=examples({cls.name: {"provisioner": cls.provisioner} for cls in group}),
         )
 
 

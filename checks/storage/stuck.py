@@ -165,10 +165,11 @@ def _judge_orphans(facts: Facts, orphans: list[VolumeAttachment], params: StuckP
     aged = by_age(((each, _age(facts, each)) for each in orphans), params.limit)
     if aged.old:
         yield Finding.warn(
-            f"{_volumes_of(aged.old)}, which does not exist, is still attached: no other node can attach it.",
+            f"{_volumes_of(aged.old)} is still attached although its node does not exist: no other node can attach it.",
             subjects=[each.subject for each in aged.old],
-            fix="Wait the 6 minutes of a forced detachment; delete the VolumeAttachment if it stays after that.",
-            command=f"kubectl delete volumeattachment {aged.old[0].name}",
+            fix="Wait the 6 minutes of a forced detachment; delete the VolumeAttachment if it stays after that and the "
+            "machine is surely off.",
+            command=f"kubectl describe volumeattachment {aged.old[0].name}",
             evidence=_seen(aged.old),
         )
     if aged.ageless:

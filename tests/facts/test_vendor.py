@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from auditor.config.settings import defaults
 from auditor.facts.kube import Node, StorageClass
 from auditor.facts.kube.meta import KubeObject
+from auditor.facts.kube.nodes import CONTROL_PLANE_LABELS
 from auditor.facts.parts import OK, Api, PartState, PartStatus, Resource, UndeclaredReadError
 from auditor.facts.store import Facts, Origin, PartFacts, PartKey
 from auditor.facts.vendor import (
     API_GROUPS,
-    CONTROL_PLANE_LABELS,
     SELF_MANAGED,
     UNDETERMINED,
     VENDOR_PARTS,

@@ -110,7 +110,7 @@ class TestPlaces:
         assert keys == ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"]
 
     def test_other_rules_are_kept(self) -> None:
-        apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+        apart: dict[str, Any] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
 
         assert spec_of(zone="a", affinity=apart)["affinity"].keys() == {"nodeAffinity", "podAntiAffinity"}
         assert "affinity" not in spec_of()

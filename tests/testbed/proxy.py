@@ -265,6 +265,8 @@ def _forwarded(headers: CIMultiDict[str] | CIMultiDictProxy[str]) -> CIMultiDict
 
 
 def _error(answer: Answer) -> web.Response:
+    if answer.text:
+        return web.Response(status=answer.status, text=answer.text)
     reason = answer.reason or HTTPStatus(answer.status).phrase.replace(" ", "")
     details = {} if answer.retry_after_seconds is None else {"retryAfterSeconds": answer.retry_after_seconds}
     status = {

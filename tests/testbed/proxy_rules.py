@@ -16,12 +16,13 @@ _RESOURCE_PATH = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Answer with an error of the API's own kind, without asking the API server."""
+    """Answer with an error of the API's own kind, or with a text, without asking the API server."""
 
     status: int
     reason: str = ""
     message: str = "so says the proxy of the test bed"
     retry_after_seconds: int | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

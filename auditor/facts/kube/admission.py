@@ -13,9 +13,7 @@ NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def _api(kind: str, plural: str) -> Api:
-    return Api(
-        group="admissionregistration.k8s.io", versions=("v1", "v1beta1"), plural=plural, kind=kind, namespaced=False
-    )
+    return Api(group="admissionregistration.k8s.io", versions=("v1",), plural=plural, kind=kind, namespaced=False)
 
 
 class WebhookService(View, frozen=True, kw_only=True):
@@ -84,7 +82,7 @@ class Webhook(View, frozen=True, kw_only=True):
     client_config: WebhookClientConfig = WebhookClientConfig()
     rules: tuple[WebhookRule, ...] | None = None
     failure_policy: str | None = None
-    """``Fail`` or ``Ignore``; None means Fail, the default of v1."""
+    """``Fail`` or ``Ignore``; None means Fail, the API's default."""
     namespace_selector: LabelSelector | None = None
     object_selector: LabelSelector | None = None
     match_conditions: tuple[MatchCondition, ...] | None = None

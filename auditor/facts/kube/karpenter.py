@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from auditor.facts.kube.meta import KubeObject, View
+from auditor.facts.kube.meta import KubeObject, NodeSelectorRequirement, View
 from auditor.facts.parts import Api
 
 NODE_POOL_LABEL = "karpenter.sh/nodepool"
@@ -36,9 +36,23 @@ class Disruption(View, frozen=True, kw_only=True):
     """None means one of 10 %, the API's default."""
 
 
+class NodePoolTemplateSpec(View, frozen=True, kw_only=True):
+    """What is asked of a pool's nodes."""
+
+    requirements: tuple[NodeSelectorRequirement, ...] | None = None
+    """What their labels may be: shapes, zones, ``karpenter.sh/capacity-type``."""
+
+
+class NodePoolTemplate(View, frozen=True, kw_only=True):
+    """What a pool makes nodes from."""
+
+    spec: NodePoolTemplateSpec = NodePoolTemplateSpec()
+
+
 class NodePoolSpec(View, frozen=True, kw_only=True):
     """What is asked of a pool."""
 
+    template: NodePoolTemplate = NodePoolTemplate()
     disruption: Disruption = Disruption()
     replicas: int | None = None
     """Set on a pool of fixed size, which is never consolidated."""

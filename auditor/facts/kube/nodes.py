@@ -37,6 +37,13 @@ class NodeSpec(View, frozen=True, kw_only=True):
     pod_cidrs: tuple[str, ...] | None = msgspec.field(name="podCIDRs", default=None)
 
 
+class NodeSwapStatus(View, frozen=True, kw_only=True):
+    """The swap of a node, which recent kubelets report."""
+
+    capacity: int | None = None
+    """Bytes; left out where there is none, or where it is not known."""
+
+
 class NodeSystemInfo(View, frozen=True, kw_only=True):
     """What runs on a node."""
 
@@ -49,6 +56,7 @@ class NodeSystemInfo(View, frozen=True, kw_only=True):
     machine_id: str = msgspec.field(name="machineID", default="")
     system_uuid: str = msgspec.field(name="systemUUID", default="")
     boot_id: str = msgspec.field(name="bootID", default="")
+    swap: NodeSwapStatus | None = None
 
 
 class NodeAddress(View, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from auditor.facts.kube.custom import CustomRequirements
-from auditor.facts.kube.meta import Condition, KubeObject, NodeSelector, View
+from auditor.facts.kube.meta import KubeObject, NodeSelector, View
 from auditor.facts.kube.pods import EnvVar, PodAntiAffinity, TopologySpreadConstraint
 from auditor.facts.parts import Api
 
@@ -19,8 +19,7 @@ CLUSTER_LABEL = "strimzi.io/cluster"
 """Names the Kafka that an object belongs to."""
 
 KRAFT_ANNOTATION = "strimzi.io/kraft"
-NODE_POOLS_ANNOTATION = "strimzi.io/node-pools"
-"""Both say ``enabled`` where the operator is older than 0.46; newer ones do nothing else."""
+"""Says ``enabled`` where the operator is older than 0.46; newer ones know nothing else."""
 
 
 def _api(kind: str, plural: str, *, group: str = "kafka.strimzi.io") -> Api:
@@ -39,10 +38,8 @@ class KafkaVolume(View, frozen=True, kw_only=True):
 
     type: str
     """``persistent-claim`` or ``ephemeral``."""
-    id: int | None = None
     storage_class: str | None = msgspec.field(name="class", default=None)
     """None: the default class."""
-    size: str | None = None
     delete_claim: bool = False
     selector: dict[str, str] | None = None
 
@@ -53,7 +50,6 @@ class KafkaStorage(View, frozen=True, kw_only=True):
     type: str
     volumes: tuple[KafkaVolume, ...] | None = None
     storage_class: str | None = msgspec.field(name="class", default=None)
-    size: str | None = None
     delete_claim: bool = False
     selector: dict[str, str] | None = None
 
@@ -66,7 +62,6 @@ class KafkaStorage(View, frozen=True, kw_only=True):
             KafkaVolume(
                 type=self.type,
                 storage_class=self.storage_class,
-                size=self.size,
                 delete_claim=self.delete_claim,
                 selector=self.selector,
             ),
@@ -99,19 +94,11 @@ class KafkaContainerTemplate(View, frozen=True, kw_only=True):
     env: tuple[EnvVar, ...] | None = None
 
 
-class DisruptionBudgetTemplate(View, frozen=True, kw_only=True):
-    """What a site changes of the disruption budget that the operator makes."""
-
-    max_unavailable: int | None = None
-    """None means 1, the operator's default."""
-
-
 class KafkaTemplate(View, frozen=True, kw_only=True):
     """What a site adds to the objects that the operator makes."""
 
     pod: KafkaPodTemplate | None = None
     kafka_container: KafkaContainerTemplate | None = None
-    pod_disruption_budget: DisruptionBudgetTemplate | None = None
 
 
 class ListenerAuthentication(View, frozen=True, kw_only=True):
@@ -174,18 +161,11 @@ class KafkaSpec(View, frozen=True, kw_only=True):
     zookeeper: ZooKeeper | None = None
 
 
-class KafkaStatus(View, frozen=True, kw_only=True):
-    """What the operator reports."""
-
-    conditions: tuple[Condition, ...] | None = None
-
-
 class Kafka(KubeObject, frozen=True, kw_only=True):
     """A Kafka cluster."""
 
     api: ClassVar[Api] = _api("Kafka", "kafkas")
     spec: KafkaSpec = KafkaSpec()
-    status: KafkaStatus = KafkaStatus()
 
     @property
     def uses_zookeeper(self) -> bool:
@@ -216,7 +196,6 @@ class StrimziPodSetStatus(View, frozen=True, kw_only=True):
     """How many pods there are."""
 
     pods: int = 0
-    ready_pods: int = 0
 
 
 class StrimziPodSet(KubeObject, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class Pool:
     """Like nodes of a Kafka cluster.
 
     Attributes:
-        name: ``namespace/pool``, or what stands for it in a cluster without node pools.
+        name: ``KafkaNodePool namespace/pool``, or what stands for it in a cluster without node pools.
         subject: the object that asks for them.
         roles: ``broker``, ``controller``, both; ``zookeeper`` for the servers of an old cluster.
         replicas: how many are asked for.
@@ -101,7 +101,7 @@ def _pools(kafka: Kafka, own: Sequence[KafkaNodePool]) -> Iterator[Pool]:
     for pool in own:
         jvm = pool.spec.jvm_options or shared.jvm_options
         yield Pool(
-            name=full_name(pool),
+            name=str(pool.subject),
             subject=pool.subject,
             roles=frozenset(pool.spec.roles),
             replicas=pool.spec.replicas,
@@ -112,7 +112,7 @@ def _pools(kafka: Kafka, own: Sequence[KafkaNodePool]) -> Iterator[Pool]:
         )
     if not own and shared.replicas:
         yield Pool(
-            name=full_name(kafka),
+            name=str(kafka.subject),
             subject=kafka.subject,
             roles=frozenset({BROKER}),
             replicas=shared.replicas,
@@ -123,7 +123,7 @@ def _pools(kafka: Kafka, own: Sequence[KafkaNodePool]) -> Iterator[Pool]:
         )
     if kafka.uses_zookeeper and kafka.spec.zookeeper is not None:
         yield Pool(
-            name=f"{full_name(kafka)} (ZooKeeper)",
+            name=f"{kafka.subject} (ZooKeeper)",
             subject=kafka.subject,
             roles=frozenset({"zookeeper"}),
             replicas=kafka.spec.zookeeper.replicas,
@@ -149,8 +149,8 @@ def no_strimzi(facts: Facts, what: str) -> Finding:
     if not others:
         return no_kafka()
     return Finding.skip(
-        f"{what} of a Kafka without Strimzi cannot be seen from here: "
-        f"{counted(len(others), 'StatefulSet')} ({full_names(others)}) run it.",
+        f"{what} cannot be seen of a Kafka without Strimzi, which runs in {counted(len(others), 'StatefulSet')} here "
+        f"({full_names(others)}).",
         subjects=[each.subject for each in others],
     )
 

@@ -77,7 +77,7 @@ def kraft_controllers(facts: Facts, params: ControllerParameters) -> Iterator[Fi
     old = [cluster for cluster in clusters if cluster.kafka.uses_zookeeper]
     if old:
         yield Finding.skip(
-            f"Kafka {_names(old)} keeps its metadata in ZooKeeper, so it has no KRaft controllers to judge.",
+            f"Kafka {_names(old)}: ZooKeeper keeps the metadata, so that there are no KRaft controllers to judge.",
             subjects=[cluster.kafka.subject for cluster in old],
         )
     new = [cluster for cluster in clusters if cluster not in old]
@@ -92,7 +92,7 @@ def kraft_controllers(facts: Facts, params: ControllerParameters) -> Iterator[Fi
         yield _combined(mixed)
     if sound := [cluster for cluster in new if cluster not in (*few, *even, *mixed)]:
         yield Finding.ok(
-            f"Kafka {_names(sound)} has {_counts(sound)} controllers apart from its brokers.",
+            f"Kafka {_names(sound)}: {_counts(sound)} controllers, apart from the brokers.",
             subjects=[cluster.kafka.subject for cluster in sound],
         )
 
@@ -112,8 +112,8 @@ def _mixed(cluster: KafkaCluster) -> list[str]:
 
 def _too_few(clusters: Sequence[KafkaCluster], params: ControllerParameters) -> Finding:
     return Finding.fail(
-        f"Kafka {_names(clusters)} has {_counts(clusters)} controllers, {params.minimum_controllers} were expected: "
-        "the loss of one stops all elections.",
+        f"Kafka {_names(clusters)}: the number of controllers is {_counts(clusters)}, "
+        f"{params.minimum_controllers} or more were expected; the loss of one stops all elections.",
         subjects=[cluster.kafka.subject for cluster in clusters],
         fix="Make a node pool of three nodes with the role controller.",
         evidence=examples({cluster.name: {"controllers": cluster.controllers} for cluster in clusters}),
@@ -122,8 +122,8 @@ def _too_few(clusters: Sequence[KafkaCluster], params: ControllerParameters) -> 
 
 def _even(clusters: Sequence[KafkaCluster]) -> Finding:
     return Finding.warn(
-        f"Kafka {_names(clusters)} has an even number of controllers ({_counts(clusters)}), an odd one was expected: "
-        "it bears no failure more than with one controller less.",
+        f"Kafka {_names(clusters)}: an even number of controllers ({_counts(clusters)}), an odd one was expected; "
+        "one controller less bears as many failures.",
         subjects=[cluster.kafka.subject for cluster in clusters],
         fix="Plan the next cluster with three or five controllers.",
     )
@@ -131,8 +131,8 @@ def _even(clusters: Sequence[KafkaCluster]) -> Finding:
 
 def _combined(clusters: Sequence[KafkaCluster]) -> Finding:
     return Finding.warn(
-        f"Kafka {_names(clusters)} has nodes that are broker and controller at once "
-        f"({listed([name for cluster in clusters for name in _mixed(cluster)])}), separate node pools were expected: "
+        f"Kafka {_names(clusters)}: nodes that are broker and controller at once "
+        f"({listed([name for cluster in clusters for name in _mixed(cluster)])}), separate node pools were expected; "
         "a broker in trouble takes the metadata quorum with it.",
         subjects=[cluster.kafka.subject for cluster in clusters],
         fix="Make a node pool for controllers only, then take the role controller from the brokers.",

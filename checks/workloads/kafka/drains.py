@@ -9,7 +9,7 @@ from auditor.facts.kube import Deployment, PodDisruptionBudget, StatefulSet
 from auditor.facts.kube.pods import TemplateContainer
 from auditor.facts.kube.strimzi import CLUSTER_LABEL
 
-from ..._wording import examples, full_names, listed
+from ..._wording import counted, examples, full_names, listed
 from ._clusters import BROKER, CONTROLLER, STRIMZI, KafkaCluster, no_strimzi, strimzi_clusters
 from ._operator import drain_cleaners, says_no
 
@@ -153,10 +153,10 @@ def _judge_budgets(
             fix="Install Drain Cleaner, or let the operator make budgets (STRIMZI_POD_DISRUPTION_BUDGET_GENERATION).",
         )
     if many := [cluster for cluster in clusters if (budgets[cluster.name] or 0) > wanted]:
-        counts = sorted({budgets[cluster.name] or 0 for cluster in many})
+        away = " or ".join(counted(count, "broker") for count in sorted({budgets[c.name] or 0 for c in many}))
         yield Finding.warn(
-            f"The disruption budget of Kafka {_names(many)} lets {' or '.join(map(str, counts))} brokers be away at a "
-            f"time, {wanted} were expected{' beside Drain Cleaner in its old mode' if legacy else ''}: "
+            f"The disruption budget of Kafka {_names(many)} lets {away} be away at a time, "
+            f"{'none beside Drain Cleaner in its old mode' if legacy else 'one'} was expected: "
             "a drain may stop writes to topics.",
             subjects=[cluster.kafka.subject for cluster in many],
             fix=f"Set maxUnavailable of the budget's template to {wanted}.",

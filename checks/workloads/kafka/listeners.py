@@ -101,8 +101,8 @@ def _exposed(outside: Sequence[_Found]) -> Iterator[Finding]:
             by_lack[" and no ".join(lacks)].append((cluster, each))
     for lack, group in sorted(by_lack.items()):
         yield Finding.fail(
-            f"From outside of the cluster one reaches {_names(group)}, and there is no {lack}; "
-            "TLS and authentication were expected.",
+            f"No {lack} on what can be reached from outside of the cluster, TLS and authentication were expected: "
+            f"{_names(group)}.",
             subjects=_subjects(group),
             fix="Set tls: true and an authentication on the listener.",
             evidence=_seen(group),

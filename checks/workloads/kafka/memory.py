@@ -65,8 +65,10 @@ class _Brokers:
     @property
     def said(self) -> str:
         """As messages write it."""
-        heap = f"heap {_gib(self.heap)}" if self.heap is not None else "heap not known"
-        return f"{self.name}: {heap} of {_gib(self.requested or 0)}"
+        requested = _gib(self.requested or 0)
+        if self.heap is None:
+            return f"{self.name}: {requested}, heap not known"
+        return f"{self.name}: heap {_gib(self.heap)} of {requested}"
 
 
 @check(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from auditor import Facts, Finding, Parameters, Severity, Workload, check, threshold
 from auditor.facts.kube import StatefulSet
 
-from ..._wording import examples, listed
+from ..._wording import counted, examples, listed
 from ._clusters import STRIMZI, KafkaCluster, no_strimzi, strimzi_clusters
 
 KAFKA_DEFAULTS = {
@@ -136,13 +136,13 @@ def _number(cluster: KafkaCluster, key: str) -> int | None:
 def _faults(cluster: KafkaCluster, settings: dict[str, int], params: ReplicationParameters) -> Iterator[str]:
     wanted = params.minimum_replication_factor
     if cluster.brokers < wanted:
-        yield f"{cluster.brokers} brokers ({wanted} were expected)"
+        yield f"{counted(cluster.brokers, 'broker')} ({wanted} were expected)"
     for key in _FACTORS:
         factor = settings.get(key, wanted)
         if factor < wanted:
             yield f"{_said(cluster, key)} {factor} ({wanted} was expected)"
         elif factor > cluster.brokers >= wanted:
-            yield f"{_said(cluster, key)} {factor} with {cluster.brokers} brokers"
+            yield f"{_said(cluster, key)} {factor} with {counted(cluster.brokers, 'broker')}"
     for key, factor_key in _MINIMA.items():
         if key not in settings:
             continue
@@ -166,7 +166,7 @@ def _faulty(faults: Sequence[str], clusters: Sequence[KafkaCluster]) -> Finding:
         for cluster in clusters
     }
     return Finding.fail(
-        f"Kafka {listed([cluster.name for cluster in clusters])} loses data or stops writing with one broker: "
+        f"Kafka {listed([cluster.name for cluster in clusters])}: with one broker data or writes are lost, because of "
         f"{'; '.join(faults)}.",
         subjects=[cluster.kafka.subject for cluster in clusters],
         fix="Set the five replication options in spec.kafka.config, with three brokers or more.",

@@ -158,7 +158,7 @@ def _ephemeral(disks: Sequence[_Disk]) -> Finding:
     return Finding.fail(
         f"{_owners(disks)}: Kafka's data lies in an emptyDir and goes with the pod, a persistent claim was expected.",
         subjects=_subjects(disks),
-        fix="Make a node pool with storage of the type jbod or persistent-claim, and move the partitions there.",
+        fix="Add brokers with persistent claims (a node pool, or volumeClaimTemplates), and move the partitions there.",
     )
 
 
@@ -189,7 +189,7 @@ def _no_class(name: str | None, disks: Sequence[_Disk]) -> Finding:
     return Finding.fail(
         f"{_owners(disks)}: volumes of {wanted}; new claims stay Pending.",
         subjects=_subjects(disks),
-        fix="Create the class, or make a node pool that names one that exists.",
+        fix="Create the class, or let new brokers name one that exists.",
         command="kubectl get storageclasses",
     )
 
@@ -202,7 +202,7 @@ def _judge_class(facts: Facts, cls: StorageClass, disks: Sequence[_Disk]) -> Ite
             f"{owners}: volumes of StorageClass {cls.name}, a shared file system or object store; block or local "
             "volumes were expected: Kafka locks its log directory and renames open files.",
             subjects=subjects,
-            fix="Make a node pool on a block or local class, and move the partitions there.",
+            fix="Add brokers on a block or local class, and move the partitions there.",
             evidence=seen,
         )
         return
@@ -213,7 +213,7 @@ def _judge_class(facts: Facts, cls: StorageClass, disks: Sequence[_Disk]) -> Ite
             f"{owners}: volumes of StorageClass {cls.name} are made before the broker is scheduled (volumeBindingMode "
             f"Immediate, WaitForFirstConsumer was expected), although {place}.",
             subjects=subjects,
-            fix="Make a class that waits, and a node pool that names it; then move the partitions.",
+            fix="Make a class that waits, add brokers that name it, and move the partitions there.",
             evidence=seen,
         )
     if _is_fixed(cls):
@@ -226,7 +226,7 @@ def _judge_class(facts: Facts, cls: StorageClass, disks: Sequence[_Disk]) -> Ite
             evidence=seen,
         )
     if sound:
-        yield Finding.ok(f"{owners}: volumes of StorageClass {cls.name} suit brokers.", subjects=subjects)
+        yield Finding.ok(f"{owners}: volumes of StorageClass {cls.name} suit Kafka.", subjects=subjects)
 
 
 def _is_fixed(cls: StorageClass) -> bool:

@@ -82,22 +82,21 @@ def dynamic_allocation(facts: Facts, params: DynamicParameters) -> Iterator[Find
     """
     apps = applications(facts)
     dynamic = [app for app in apps if app.has_dynamic_allocation]
-    minded = {full_name(app): _minds_shuffles(app) for app in dynamic}
-    if careless := [app for app in dynamic if minded[full_name(app)] is False]:
+    if careless := [app for app in dynamic if _minds_shuffles(app) is False]:
         yield _refused(careless)
     if served := [app for app in dynamic if _relies_on_service(app)]:
         yield _no_service(served)
-    if untold := [app for app in dynamic if minded[full_name(app)] is None]:
+    if untold := [app for app in dynamic if _minds_shuffles(app) is None]:
         yield _not_told(untold)
-    if careful := [app for app in dynamic if minded[full_name(app)] and app not in served]:
+    if careful := [app for app in dynamic if _minds_shuffles(app) and not _relies_on_service(app)]:
         yield Finding.ok(
             f"{described(careful)}: dynamic allocation keeps or moves shuffles.",
             subjects=[app.subject for app in careful],
         )
     on_spot = _on_spot(facts, apps, params.spot_labels) if apps else []
-    if hurried := [app for app in on_spot if flag(app.conf, "spark.decommission.enabled") is not True]:
+    if hurried := [app for app in on_spot if not flag(app.conf, "spark.decommission.enabled")]:
         yield _taken_by_surprise(hurried)
-    if ready := [app for app in on_spot if app not in hurried]:
+    if ready := [app for app in on_spot if flag(app.conf, "spark.decommission.enabled")]:
         yield Finding.ok(f"{described(ready)}: executors on spot nodes are decommissioned before they go.")
     if not dynamic and not on_spot:
         if apps:
@@ -181,10 +180,9 @@ def _on_spot(
     facts: Facts, apps: Sequence[AnySparkApplication], spot_labels: Sequence[str]
 ) -> list[AnySparkApplication]:
     """The applications whose executors are sent to spot nodes, or run there."""
-    sent = {full_name(app) for app in apps if _is_spot(app.executor_nodes, spot_labels)}
     spot_nodes = {node.name for node in facts.list(Node) if _is_spot(node.labels, spot_labels)}
     there = {application_of(pod) for pod in executors(facts) if pod.spec.node_name in spot_nodes}
-    return [app for app in apps if full_name(app) in sent or (app.namespace, app.name) in there]
+    return [app for app in apps if _is_spot(app.executor_nodes, spot_labels) or (app.namespace, app.name) in there]
 
 
 def _is_spot(labels: Mapping[str, str], spot_labels: Sequence[str]) -> bool:

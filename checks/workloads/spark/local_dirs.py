@@ -48,6 +48,19 @@ class LocalDir:
     on_demand: bool = False
     storage_class: str | None = None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to judge: neither a claim that must be made nor room that must be asked for."""
+        return self.place is not Place.EMPTY_DIR and not self.on_demand
+
+
+_Key = tuple[str, str | None, str]
+
+
+def _key(app: AnySparkApplication) -> _Key:
+    """What tells an application from those of the other operator, too."""
+    return app.api.group, app.namespace, app.name
+
 
 def local_dir(app: AnySparkApplication) -> LocalDir:
     """Where the executors of an application write."""
@@ -132,14 +145,13 @@ def local_dirs(facts: Facts) -> Iterator[Finding]:
     - [Executors evicted for ephemeral-storage](https://github.com/kubeflow/spark-operator/issues/772)
     """
     apps = [app for app in applications(facts) if not app.is_finished]
-    dirs = {full_name(app): local_dir(app) for app in apps}
-    claiming = [app for app in apps if dirs[full_name(app)].on_demand]
+    dirs = {_key(app): local_dir(app) for app in apps}
+    claiming = [app for app in apps if dirs[_key(app)].on_demand]
     if claiming:
         yield from _judge_classes(facts, claiming, dirs)
         yield from _judge_quotas(facts, claiming)
-    writing_to_node = [app for app in apps if dirs[full_name(app)].place is Place.EMPTY_DIR]
-    yield from _judge_empty_dirs(facts, writing_to_node)
-    if settled := [app for app in apps if app not in claiming and app not in writing_to_node]:
+    yield from _judge_empty_dirs(facts, [app for app in apps if dirs[_key(app)].place is Place.EMPTY_DIR])
+    if settled := [app for app in apps if dirs[_key(app)].is_settled]:
         yield Finding.ok(
             f"{described(settled)}: executors write to memory, to disks of the node or to a claim of their own.",
             subjects=[app.subject for app in settled],
@@ -149,13 +161,13 @@ def local_dirs(facts: Facts) -> Iterator[Finding]:
 
 
 def _judge_classes(
-    facts: Facts, apps: Sequence[AnySparkApplication], dirs: Mapping[str, LocalDir]
+    facts: Facts, apps: Sequence[AnySparkApplication], dirs: Mapping[_Key, LocalDir]
 ) -> Iterator[Finding]:
     classes = {cls.name: cls for cls in facts.list(StorageClass)}
     defaults = sorted(cls.name for cls in classes.values() if cls.is_default)
     by_class: defaultdict[str | None, list[AnySparkApplication]] = defaultdict(list)
     for app in apps:
-        by_class[dirs[full_name(app)].storage_class].append(app)
+        by_class[dirs[_key(app)].storage_class].append(app)
     for name, group in sorted(by_class.items(), key=lambda item: item[0] or ""):
         used = classes.get(name) if name is not None else next((classes[each] for each in defaults), None)
         if used is None:
@@ -234,6 +246,7 @@ def _judge_empty_dirs(facts: Facts, apps: Sequence[AnySparkApplication]) -> Iter
     }
     seen_to_ask = {application_of(pod) for pod in pods if _pod_asks(pod)}
     without = [app for app in bare if app.namespace not in covered and (app.namespace, app.name) not in seen_to_ask]
+    lacking = {_key(app) for app in without}
     if without:
         yield Finding.warn(
             f"{described(without)}: executors shuffle to an emptyDir on the node's disk and request no "
@@ -242,7 +255,7 @@ def _judge_empty_dirs(facts: Facts, apps: Sequence[AnySparkApplication]) -> Iter
             fix="Let a LimitRange of the namespace set a default request for ephemeral-storage, or use claims.",
             evidence=examples({full_name(app): {"requests ephemeral-storage": "0"} for app in without}),
         )
-    if asking := [app for app in apps if app not in without]:
+    if asking := [app for app in apps if _key(app) not in lacking]:
         yield Finding.ok(
             f"{described(asking)}: executors shuffle to an emptyDir and request ephemeral-storage for it.",
             subjects=[app.subject for app in asking],
@@ -255,13 +268,13 @@ def _judge_pods(free: Sequence[Pod]) -> Iterator[Finding]:
     bare = [pod for pod in free if _writes_to_empty_dir(pod) and not _pod_asks(pod)]
     if bare:
         yield Finding.warn(
-            f"{counted(len(bare), 'executor')} ({full_names(bare)}) shuffle to an emptyDir on the node's disk and "
-            "request no ephemeral-storage, a request was expected: under disk pressure they are evicted first.",
+            f"{counted(len(bare), 'executor')} ({full_names(bare)}): shuffles go to an emptyDir on the node's disk "
+            "without a request for ephemeral-storage, one was expected: under disk pressure they are evicted first.",
             subjects=[pod.subject for pod in bare],
             fix="Let a LimitRange of the namespace set a default request for ephemeral-storage.",
         )
     elif free:
-        yield Finding.ok(f"{counted(len(free), 'executor')} of jobs without an operator have room of their own.")
+        yield Finding.ok(f"Room of its own for {counted(len(free), 'executor')} of jobs without an operator.")
 
 
 def _writes_to_empty_dir(pod: Pod) -> bool:

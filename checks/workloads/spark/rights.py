@@ -89,8 +89,8 @@ def driver_rights(facts: Facts, params: RightsParameters) -> Iterator[Finding]:
     `accounts`, and, as a warning only, from the names in `account_names`. An account that is named and does not exist
     fails. In every namespace that a Kubeflow operator is told to watch, some account must hold the essential rights.
 
-    Only RBAC is looked at. Where drivers have executors although RBAC grants it not, another authorizer (a webhook, or
-    a cluster without RBAC) allows it, and the finding is a warning.
+    Only RBAC is looked at. Where drivers have executors although RBAC does not grant it, another authorizer (a webhook,
+    or a cluster without RBAC) allows it, and the finding is a warning.
 
     ## Why it matters
     The driver starts, asks for executors, and gets "pods is forbidden: User system:serviceaccount:… cannot create

@@ -123,7 +123,7 @@ def _unseen(apps: Sequence[AnySparkApplication], installed: Sequence[SparkOperat
     return Finding.fail(
         f"{described(apps)}: no Spark operator has taken it on, and none will: {where}.",
         subjects=[app.subject for app in apps],
-        fix="Add the namespace to spark.jobNamespaces of the operator, or move the application.",
+        fix="Let an operator of its kind watch the namespace (spark.jobNamespaces), or move the application.",
         evidence={"watched namespaces": watched[:10]},
     )
 

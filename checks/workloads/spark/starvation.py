@@ -96,8 +96,9 @@ def driver_starvation(facts: Facts, params: StarvationParameters) -> Iterator[Fi
     if starved := _starved(facts, standing, params):
         yield _deadlock(starved, params)
     busy = _busy_namespaces(apps, standing)
-    unbounded = [namespace for namespace in busy if not _is_bounded(facts, namespace, apps, standing)]
-    if unbounded:
+    bounds = _Bounds(facts, apps, standing)
+    held = {namespace: bounds.hold(namespace) for namespace in busy}
+    if unbounded := [namespace for namespace in busy if not held[namespace]]:
         yield Finding.warn(
             f"Nothing keeps Spark drivers from taking the room of their executors in {_spaces(unbounded)}: no queue or "
             "gang scheduler, no ResourceQuota with a PriorityClass scope, one of them was expected.",
@@ -105,7 +106,7 @@ def driver_starvation(facts: Facts, params: StarvationParameters) -> Iterator[Fi
             fix="Install a queue such as Kueue, YuniKorn or Volcano, or bound drivers with a quota per PriorityClass.",
             evidence=examples({namespace: busy[namespace] for namespace in unbounded}),
         )
-    if bounded := [namespace for namespace in busy if namespace not in unbounded]:
+    if bounded := [namespace for namespace in busy if held[namespace]]:
         yield Finding.ok(
             f"A queue or a quota keeps Spark drivers from taking the room of their executors in {_spaces(bounded)}.",
             subjects=[Subject(kind="Namespace", name=namespace) for namespace in bounded],
@@ -124,18 +125,33 @@ def _busy_namespaces(apps: Sequence[AnySparkApplication], standing: Sequence[Pod
     return {name: count for name, count in counts.items() if count > 1}
 
 
-def _is_bounded(facts: Facts, namespace: str, apps: Sequence[AnySparkApplication], standing: Sequence[Pod]) -> bool:
-    own_apps = [app for app in apps if app.namespace == namespace]
-    own_drivers = [pod for pod in standing if pod.namespace == namespace]
-    if all(_is_queued(app) for app in own_apps) and all(_is_queued_pod(pod) for pod in own_drivers):
-        return True
-    if any(_counts_by_priority(quota) for quota in facts.in_namespace(ResourceQuota, namespace)):
-        return True
-    deployments = facts.list(Deployment)
-    if any(_enforces_quota(each) for each in deployments) and facts.in_namespace(ResourceQuota, namespace):
-        return True
-    in_charge = [each for each in operators(facts) if any(each.takes(app) for app in own_apps)]
-    return bool(own_apps) and bool(in_charge) and all(_has_default_queue(each) for each in in_charge)
+class _Bounds:
+    """What admits applications as a whole, or bounds drivers, in each namespace."""
+
+    def __init__(self, facts: Facts, apps: Sequence[AnySparkApplication], standing: Sequence[Pod]) -> None:
+        self._facts = facts
+        self._apps: defaultdict[str, list[AnySparkApplication]] = defaultdict(list)
+        for app in apps:
+            self._apps[app.namespace or ""].append(app)
+        self._drivers = by_namespace(standing)
+        self._operators: list[SparkOperator] | None = None
+        self._quotas_are_enforced = False
+
+    def hold(self, namespace: str) -> bool:
+        """Whether something does so in a namespace."""
+        own, pods = self._apps[namespace], self._drivers.get(namespace, [])
+        if all(map(_is_queued, own)) and all(map(_is_queued_pod, pods)):
+            return True
+        quotas = self._facts.in_namespace(ResourceQuota, namespace)
+        if any(_counts_by_priority(quota) for quota in quotas):
+            return True
+        if self._operators is None:
+            self._operators = operators(self._facts)
+            self._quotas_are_enforced = any(map(_enforces_quota, self._facts.list(Deployment)))
+        if quotas and self._quotas_are_enforced:
+            return True
+        in_charge = [each for each in self._operators if any(each.takes(app) for app in own)]
+        return bool(in_charge) and all(_has_default_queue(each) for each in in_charge)
 
 
 def _is_queued(app: AnySparkApplication) -> bool:

@@ -1,0 +1,87 @@
+"""Running one probe on a real cluster, as a run does, and asking checks what they say of its observations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditor.cluster import connect
+from auditor.facts.parts import OK
+from auditor.facts.store import Facts, Origin, PartFacts, PartKey
+from auditor.judge import Policy, judge_check
+from auditor.model import Finding
+from auditor.probing import ProbeOutcome, ProbeRun
+from auditor.registry import load_checks, load_probes
+from auditor.sandbox import Images, SandboxSettings
+from auditor.sandbox.scope import ProbeOptions
+from tests.testbed import images
+from tests.testbed.client import Cluster
+from tests.testbed.fixtures import OWN_CLUSTER
+from tests.testbed.layout import NODES
+
+OWN_IMAGE = "AUDITOR_TEST_AGENT_IMAGE"
+"""Names an image that the cluster's nodes have or can pull, for which the tests then build none."""
+
+PATIENCE_SECONDS = 60
+
+RunProbe = Callable[..., ProbeOutcome]
+Judge = Callable[..., list[Finding]]
+
+
+@pytest.fixture(scope="session")
+def agent_image(cluster: Cluster) -> str:
+    """The project's agent image, on all nodes; empty on a cluster of one's own, which pulls the public one."""
+    if named := os.environ.get(OWN_IMAGE):
+        return named
+    return "" if OWN_CLUSTER in os.environ else images.provide(NODES, images.agent())
+
+
+@pytest.fixture(scope="session")
+def run_probe(cluster: Cluster, agent_image: str) -> RunProbe:
+    """``run_probe("dns", kubeconfig=…, settings={…}, **options)``: one probe in a sandbox of its own."""
+
+    def run(
+        probe_id: str, *, kubeconfig: Path | None = None, settings: dict[str, Any] | None = None, **options: Any
+    ) -> ProbeOutcome:
+        chosen: dict[str, Any] = {"patience_seconds": PATIENCE_SECONDS, "images": Images(agent=agent_image)}
+        run = ProbeRun(
+            connect(kubeconfig=kubeconfig or cluster.kubeconfig),
+            [load_probes().get(probe_id)],
+            settings=SandboxSettings(**chosen | (settings or {})),
+            options=ProbeOptions(**options),
+            now=datetime.now(UTC),
+        )
+        scope = run.look_around()
+        plan = run.plan(scope)
+        with run.housed(plan):
+            [outcome] = run.run(scope, plan)
+        return outcome
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def judged() -> Judge:
+    """``judged(outcome, "dns.resolves", parameters={…}, also={…})``: what a check says of a probe's observations."""
+
+    def judge(
+        outcomes: ProbeOutcome | Iterable[ProbeOutcome],
+        check_id: str,
+        *,
+        parameters: dict[str, Any] | None = None,
+        also: dict[PartKey, PartFacts] | None = None,
+    ) -> list[Finding]:
+        parts = dict(also or {})
+        for outcome in [outcomes] if isinstance(outcomes, ProbeOutcome) else outcomes:
+            key = (outcome.probe.document.part_id, None)
+            parts[key] = PartFacts(outcome.status if outcome.observations is None else OK, outcome.observations)
+        policy = Policy(parameters={check_id: parameters or {}}, today=date(2026, 1, 1))
+        origin = Origin(collected_at=datetime(2026, 1, 1, 12, tzinfo=UTC))
+        return judge_check(load_checks().get(check_id), Facts(parts, origin=origin), policy)
+
+    return judge
