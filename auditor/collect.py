@@ -25,48 +25,15 @@ from auditor.cluster.pace import Deadline
 from auditor.cluster.requests import unreachable
 from auditor.errors import BundleError, ClusterError
 from auditor.facts.kube import Node, ObjectMeta
-from auditor.facts.parts import Api, Part, PartState, PartStatus, Resource
+from auditor.facts.parts import Api, PartState, PartStatus
 from auditor.parallel import in_parallel
+from auditor.reading_plan import KUBELET_CONFIGURATION, RAW_PATHS, Plan
 
 PAGE_OBJECTS = 500
 """Objects per request of a list that is read in pages."""
 
-RAW_PATHS = {
-    "version.json": "/version",
-    "apis.json": "/apis",
-    "readyz.txt": "/readyz?verbose",
-    "metrics.txt": "/metrics",
-}
-"""The answers that are no objects: the file below raw/, and the path at the API server."""
-
-KUBELET_CONFIGURATION = "kubelet-configz.json"
-"""One node's kubelet configuration, below raw/. It comes through the API server and needs nodes/proxy, which is as good
-as exec into every pod of the node: it is asked for only on request, and no role of ours grants it."""
-
 _RAW_DEADLINE_SECONDS = 30
 _MAX_RESTARTS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a collection asks for.
-
-    Attributes:
-        listed: the resource types that are listed whole.
-        named: the types of which only some objects are asked for, with those objects' ``namespace/name``.
-        raw: files of :data:`RAW_PATHS`.
-        kubelet_configuration: whether :data:`KUBELET_CONFIGURATION` is asked for.
-    """
-
-    listed: tuple[Api, ...]
-    named: tuple[tuple[Api, tuple[str, ...]], ...]
-    raw: tuple[str, ...]
-    kubelet_configuration: bool = False
-
-    @property
-    def apis(self) -> tuple[Api, ...]:
-        """All resource types."""
-        return (*self.listed, *(api for api, _ in self.named))
 
 
 @dataclass(slots=True)
@@ -127,28 +94,6 @@ class _ServerVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     git_version: str = ""
 
 
-def plan(parts: Iterable[Part]) -> Plan:
-    """What to ask for so that these parts can be read. Observations and measurements are left to others."""
-    listed: dict[str, Api] = {}
-    named: dict[str, dict[str, None]] = {}
-    apis: dict[str, Api] = {}
-    raw = {"version.json", "apis.json"}
-    for part in parts:
-        if part.id.startswith("raw/"):
-            raw.add(part.id.removeprefix("raw/"))
-        elif part.view is not None and issubclass(part.view, Resource):
-            api = apis.setdefault(part.id, part.view.api)
-            if part.object is None:
-                listed[part.id] = api
-            else:
-                named.setdefault(part.id, {})[part.object] = None
-    return Plan(
-        listed=tuple(listed.values()),
-        named=tuple((apis[id], tuple(names)) for id, names in named.items() if id not in listed),  # noqa: A001
-        raw=tuple(name for name in RAW_PATHS if name in raw),
-    )
-
-
 def collect(
     connection: Connection,
     wanted: Plan,
@@ -157,6 +102,7 @@ def collect(
     limits: Limits | None = None,
     hash_names: bool = False,
     progress: Progress | None = None,
+    then: Callable[[BundleWriter], None] | None = None,
 ) -> Outcome:
     """Read a cluster into a bundle. At ``path`` there is a whole bundle afterwards, or, on any exception, nothing.
 
@@ -167,6 +113,7 @@ def collect(
         limits: how gently, and for how long, the cluster is asked.
         hash_names: whether node names and addresses are replaced by pseudonyms.
         progress: counts as the collection goes on.
+        then: adds to the bundle when all is read; an exception of it leaves nothing at ``path`` either.
 
     Raises:
         ClusterUnreachableError: the API server does not answer, or not to this account.
@@ -184,7 +131,10 @@ def collect(
     counts = progress or Progress()
     with BundleWriter(path, name=connection.name, server_version=version, redaction=redaction) as writer:
         _Collector(server, writer, counts).run(wanted, served)
-    return _outcome(writer.entries, counts, server, time.monotonic() - started)
+        outcome = _outcome(writer.entries, counts, server, time.monotonic() - started)
+        if then is not None:
+            then(writer)
+    return outcome
 
 
 def _outcome(

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from auditor.collect import RAW_PATHS, Plan
 from auditor.facts.parts import CORE_GROUP, Api
+from auditor.reading_plan import RAW_PATHS, Plan
 
 Manifest = dict[str, Any]
 

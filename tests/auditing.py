@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from auditor.cluster import Limits
-from auditor.collect import plan
 from auditor.config.settings import DEFAULTS, Settings
 from auditor.model import Finding, Result, Status
+from auditor.reading_plan import plan
 from auditor.registry import load_checks
 from auditor.run import audit_bundle, needed_parts
 from auditor.units.check import Check

@@ -9,8 +9,9 @@ from typing import Any
 
 from auditor.bundle.manifest import MANIFEST, FileEntry, Manifest, ResourceEntry, decode_manifest
 from auditor.cluster import Limits, connect
-from auditor.collect import Outcome, Plan, collect
+from auditor.collect import Outcome, collect
 from auditor.facts.parts import Api, PartState
+from auditor.reading_plan import Plan
 from tests.testbed.layout import KUBECONFIG
 
 QUICK = Limits(request_timeout_seconds=2, deadline_seconds=6, requests_per_second=500, parallel_requests=4)

@@ -17,10 +17,10 @@ from urllib.parse import quote
 import pytest
 
 from auditor.bundle.manifest import ResourceEntry
-from auditor.collect import Plan, plan
 from auditor.errors import ClusterUnreachableError, OutputError
 from auditor.facts.kube import ConfigMap, Namespace, Node, PersistentVolume, Pod, StorageClass
 from auditor.facts.parts import Api, PartState, if_served, named, part_of, raw
+from auditor.reading_plan import Plan, plan
 from tests.collecting import QUICK, collected, entry, items, listing, manifest, names, not_ok
 from tests.testbed import faults
 from tests.testbed.client import Cluster, wait_for

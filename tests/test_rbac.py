@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from auditor.collect import Plan, plan
 from auditor.facts.kube import ConfigMap, Node, Pod, StorageClass
 from auditor.facts.parts import PartState, named, part_of, raw
 from auditor.rbac import Manifest, cluster_rules, manifests
+from auditor.reading_plan import Plan, plan
 from auditor.registry import load_checks
 from tests.collecting import collected, manifest, not_ok
 from tests.testbed import kubeconfig

@@ -10,9 +10,10 @@ import click
 from auditor.cli.options import FILE, example, logging_options, settings_options
 from auditor.cli.output import counting, note, write_text
 from auditor.cluster import Limits, connect
-from auditor.collect import Outcome, Progress, collect, plan
+from auditor.collect import Outcome, Progress, collect
 from auditor.config.settings import Configuration
 from auditor.errors import UsageError
+from auditor.reading_plan import plan
 from auditor.run import needed_parts
 
 _DEFAULTS = Limits()

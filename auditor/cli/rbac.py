@@ -7,10 +7,10 @@ import yaml
 
 from auditor.cli.options import example, settings_options
 from auditor.cli.output import write_text
-from auditor.collect import plan
 from auditor.config.settings import Configuration
 from auditor.errors import UsageError
 from auditor.rbac import manifests
+from auditor.reading_plan import plan
 from auditor.run import needed_parts
 
 

@@ -24,6 +24,8 @@ _ALSO_CALLED = {"for": "workloads", "exclude": "skip", "ignore": "skip", "until"
 _EXPECTED = {
     str: ("text", "Put it in quotes."),
     int: ("a whole number", ""),
+    float: ("a number", ""),
+    bool: ("true or false", ""),
     date: ("a date", "Write it as YYYY-MM-DD."),
 }
 _TYPE_NAMES = {
@@ -85,6 +87,10 @@ class Document:
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
+
+    def __contains__(self, path: KeyPath) -> bool:
+        """Whether a value is in the file."""
+        return path in self._lines
 
     def place(self, path: KeyPath) -> str:
         """``file:line`` of a value."""

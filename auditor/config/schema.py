@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from auditor.model import Strictness, Waiver, Workload
+from auditor.sandbox.scope import ProbeOptions
+from auditor.sandbox.settings import Images, SandboxSettings
 
 CONFIG_VERSION = 1
 """The only version of auditor.yaml that there is so far."""
@@ -52,6 +54,10 @@ class ConfigFile(Given, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: int = CONFIG_VERSION
     waivers: tuple[Waiver, ...] | None = None
     profiles: dict[str, Profile] | None = None
+    images: Images | None = None
+    sandbox: SandboxSettings | None = None
+    """Without its ``images``, which have a section of their own."""
+    probes: ProbeOptions | None = None
 
 
 BUILT_IN_PROFILES = {

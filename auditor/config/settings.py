@@ -11,7 +11,7 @@ import msgspec
 
 from auditor.config.mistakes import Mistake, refuse, suggestion
 from auditor.config.parameters import Typed, by_check, typed_parameters
-from auditor.config.schema import BUILT_IN_PROFILES, FailOn, Given, Profile
+from auditor.config.schema import BUILT_IN_PROFILES, ConfigFile, FailOn, Given, Profile
 from auditor.config.sources import (
     FoundFile,
     Source,
@@ -21,9 +21,18 @@ from auditor.config.sources import (
     misspelt_variables,
     read_file,
 )
-from auditor.config.verify import file_mistakes, given_mistakes, known_waivers, selection_mistakes, waiver_mistakes
+from auditor.config.verify import (
+    file_mistakes,
+    given_mistakes,
+    known_waivers,
+    section_mistakes,
+    selection_mistakes,
+    waiver_mistakes,
+)
 from auditor.model import Strictness, Waiver, Workload
 from auditor.registry import Registry, load_checks
+from auditor.sandbox.scope import ProbeOptions
+from auditor.sandbox.settings import Images, SandboxSettings
 from auditor.units.check import ALL_WORKLOADS, Check
 
 DEFAULTS = Given(
@@ -60,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, dict[str, Any]] = {}
     """Values by check id and parameter name, where they were given."""
     waivers: tuple[Waiver, ...] = ()
+    sandbox: SandboxSettings = SandboxSettings()
+    """How pods of probes and benchmarks fit into the site, images included."""
+    probes: ProbeOptions = ProbeOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +105,17 @@ class Configuration:
         for number, waiver in enumerate(values["waivers"]):
             place = self.file.document.place(("waivers", number)) if self.file else ""
             entries[f"waivers[{number}]"] = {"value": waiver, "origin": place}
+        return entries | self._sections(values)
+
+    def _sections(self, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """The entries of ``images``, ``sandbox`` and ``probes``."""
+        images = values["sandbox"].pop("images")
+        entries = {}
+        for section, found in {"images": images, "sandbox": values["sandbox"], "probes": values["probes"]}.items():
+            for name, value in found.items():
+                is_given = self.file is not None and (section, name) in self.file.document
+                origin = self.file.document.place((section, name)) if self.file and is_given else "default"
+                entries[f"{section}.{name}"] = {"value": value, "origin": origin}
         return entries
 
 
@@ -156,6 +179,8 @@ def _resolve(flags: Source, environ: Mapping[str, str], file: FoundFile | None) 
             **{name: value for name, (value, _) in chosen.items()},
             parameters=by_check(parameters),
             waivers=known_waivers(file, checks) if file else (),
+            sandbox=_sandbox(file),
+            probes=(file.content.probes if file else None) or ProbeOptions(),
         ),
         origins={
             **{name: origin for name, (_, origin) in chosen.items()},
@@ -166,6 +191,12 @@ def _resolve(flags: Source, environ: Mapping[str, str], file: FoundFile | None) 
         checks=checks,
         warnings=tuple(warnings),
     )
+
+
+def _sandbox(file: FoundFile | None) -> SandboxSettings:
+    """The file's section ``sandbox``, with the section ``images`` in it."""
+    content = file.content if file else ConfigFile()
+    return msgspec.structs.replace(content.sandbox or SandboxSettings(), images=content.images or Images())
 
 
 def _chosen(name: str, ladder: Sequence[Source]) -> tuple[Any, str]:
@@ -188,6 +219,7 @@ def _verify(sources: Sequence[Source], file: FoundFile | None, checks: Registry[
         mistakes += typed_parameters(source, checks)[1]
     if file is not None:
         mistakes += file_mistakes(file)
+        mistakes += section_mistakes(file)
         mistakes += waiver_mistakes(file, checks)
     return mistakes
 

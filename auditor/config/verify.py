@@ -17,6 +17,10 @@ from auditor.registry import LOAD_FAILED, Registry, load_report
 from auditor.units.check import Check
 
 
+PULL_POLICIES = ("IfNotPresent", "Always", "Never")
+_MAY_BE_ZERO = {"run_as_user"}
+
+
 def given_mistakes(source: Source) -> Iterator[Mistake]:
     """What is wrong with what one source gives, whatever checks there are."""
     values, place = source.values, source.place
@@ -70,6 +74,32 @@ def file_mistakes(file: FoundFile) -> Iterator[Mistake]:
         for key in ("reason", "owner"):
             if not getattr(waiver, key).strip():
                 yield Mistake(place=place(("waivers", number, key)), what=f"'waivers[{number}].{key}' is empty.")
+
+
+def section_mistakes(file: FoundFile) -> Iterator[Mistake]:
+    """What is wrong in ``images``, ``sandbox`` and ``probes``."""
+    content, document = file.content, file.document
+    if ("sandbox", "images") in document:
+        yield Mistake(
+            place=document.place(("sandbox", "images")),
+            what="Images have a section of their own.",
+            hint="Write 'images:' at the beginning of a line.",
+        )
+    if content.images is not None and content.images.pull_policy not in PULL_POLICIES:
+        yield Mistake(
+            place=document.place(("images", "pull_policy")),
+            what=f"'images.pull_policy' cannot be {content.images.pull_policy!r}.",
+            hint=f"Known: {', '.join(PULL_POLICIES)}.",
+        )
+    for section, values in (("sandbox", content.sandbox), ("probes", content.probes)):
+        for name, value in (msgspec.structs.asdict(values) if values is not None else {}).items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and value <= 0 and not (value == 0 and name in _MAY_BE_ZERO):
+                yield Mistake(
+                    place=document.place((section, name)),
+                    what=f"'{section}.{name}' cannot be {value}.",
+                    hint="It must be more than 0.",
+                )
 
 
 def waiver_mistakes(file: FoundFile, checks: Registry[Check]) -> Iterator[Mistake]:

@@ -132,7 +132,7 @@ class _Work:
             found.setdefault(trace.uid, trace)
         for trace in found.values():
             self._note(trace)
-        for trace in self._volumes(everywhere):
+        for trace in self._volumes(everywhere=everywhere):
             found.setdefault(trace.uid, trace)
             self._note(trace)
         return list(found.values())
@@ -195,7 +195,7 @@ class _Work:
         found = [trace for api in CLAIMS for trace in self._finder.in_namespace(api, place)]
         return found if place == self._own else [*claims_of_sets(makers, found), *owned_by(makers, found)]
 
-    def _volumes(self, everywhere: bool) -> list[Trace]:
+    def _volumes(self, *, everywhere: bool) -> list[Trace]:
         """Volumes and contents of the run's claims; those only that are known already, unless looking everywhere.
 
         The claims of a run that is being removed name their volumes, so that the long list of all volumes is read
@@ -250,9 +250,7 @@ class _Work:
                     f"Pod {trace.namespace}/{trace.name} was removed without its node {trace.spec['nodeName']}, "
                     "which is not ready: what still runs of it ends when the node is back, or with it."
                 )
-        elif not trace.is_going:
-            self._delete(trace, grace_seconds=_GRACE_SECONDS)
-        elif trace.metadata.get("deletionGracePeriodSeconds", 0) > _GRACE_SECONDS and self._once(trace, "hurried"):
+        elif not trace.is_going or (_is_slow(trace) and self._once(trace, "hurried")):
             self._delete(trace, grace_seconds=_GRACE_SECONDS)
 
     def _once(self, trace: Trace, what: str) -> bool:
@@ -306,6 +304,11 @@ def _order(trace: Trace) -> tuple[int, str, str, str]:
     else:
         rank = 2 if trace.kind in _MAKERS else 3
     return rank, trace.kind, trace.namespace or "", trace.name
+
+
+def _is_slow(pod: Trace) -> bool:
+    """Whether a pod that is ending takes longer than it may."""
+    return int(pod.metadata.get("deletionGracePeriodSeconds") or 0) > _GRACE_SECONDS
 
 
 def _volume_names(claims: Iterable[Trace]) -> set[str]:

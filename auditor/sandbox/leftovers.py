@@ -115,12 +115,8 @@ def _of_volume(objects: Objects, trace: Trace, again: str) -> tuple[str, str]:
         return f"{provisioner} did not remove it: {message}", again
     if trace.is_going:
         return _of_deletion(trace), again
-    claim = claimed(trace)
-    return (
-        f"it is {phase or 'of no phase'}, its claim was {claim.get('namespace')}/{claim.get('name')}, and {provisioner} "
-        "has not removed it",
-        again,
-    )
+    claim = f"{claimed(trace).get('namespace')}/{claimed(trace).get('name')}"
+    return f"it is {phase or 'of no phase'}, its claim was {claim}, and {provisioner} has not removed it", again
 
 
 def _of_deletion(trace: Trace) -> str:

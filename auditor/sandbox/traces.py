@@ -5,21 +5,18 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-
-from auditor.cluster import Manifest, ObjectError, Objects, RequestError
-from auditor.cluster.pace import Deadline
-from auditor.facts.kube import Namespace, PersistentVolume, PersistentVolumeClaim, StatefulSet
-from auditor.facts.parts import CORE_GROUP, Api
+from auditor.cluster import Manifest, ObjectError, Objects
+from auditor.facts.kube import PersistentVolume, PersistentVolumeClaim, StatefulSet
+from auditor.facts.parts import Api
 from auditor.sandbox import labels
 from auditor.sandbox.kinds import KINDS, VOLUME_SNAPSHOT, VOLUME_SNAPSHOT_CONTENT
+from auditor.sandbox.served import removable_kinds
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
@@ -32,13 +29,6 @@ CLAIMS = (PersistentVolumeClaim.api, VOLUME_SNAPSHOT)
 VOLUMES = (PersistentVolume.api, VOLUME_SNAPSHOT_CONTENT)
 """What is made for claims and snapshots, and carries no label of theirs."""
 
-_OWN_NAMESPACE = re.compile(rf"{NAMESPACE_PREFIX}([0-9a-f]{{10}})")
-_AGGREGATED = ",".join(
-    [
-        *(f"application/json;g=apidiscovery.k8s.io;v={v};as=APIGroupDiscoveryList" for v in ("v2", "v2beta1")),
-        "application/json",
-    ]
-)
 _NEVER_OURS = frozenset({"Node", "Event", "Secret"})
 """Kinds that no run creates. There may be very many events, and Secrets are never asked for."""
 _LISTS_AT_ONCE = 8
@@ -112,30 +102,6 @@ class Trace:
         return self.manifest.get("status") or {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundRun:
-    """A run of which something is there.
-
-    Attributes:
-        run_id: its id.
-        began_at: when the oldest object was created.
-        expires_at: when it counts as dead; None where no object says so.
-        namespaces: in which it left something.
-        objects: how many, by kind.
-    """
-
-    run_id: str
-    began_at: datetime
-    expires_at: datetime | None
-    namespaces: tuple[str, ...]
-    objects: dict[str, int]
-
-    def is_expired(self, now: datetime) -> bool:
-        """Whether it counts as dead. A run of which only volumes are left is: it ended with its namespace."""
-        only_volumes = not set(self.objects) - {PersistentVolume.api.kind, VOLUME_SNAPSHOT_CONTENT.kind}
-        return only_volumes if self.expires_at is None else self.expires_at <= now
-
-
 class Finder:
     """Looks for what runs left, as far as the account may.
 
@@ -157,9 +123,7 @@ class Finder:
 
     def kinds(self) -> list[Api]:
         """Every kind of object that can be listed and removed; those that the sandbox knows, on older servers."""
-        found = {api.id: api for api in KINDS.values()}
-        for root in ("/api", "/apis"):
-            found |= {api.id: api for api in self._served(root) if api.id not in found}
+        found = {api.id: api for api in removable_kinds(self.objects.server)} | {api.id: api for api in KINDS.values()}
         return [api for api in found.values() if api.kind not in _NEVER_OURS]
 
     def marked(self, selector: str, apis: Iterable[Api], *, own_namespace: str = "") -> list[Trace]:
@@ -227,62 +191,6 @@ class Finder:
         with self._lock:
             self.unseen[api.plural] = f"the account may not {lacks}" if lacks else str(error)
 
-    def _served(self, root: str) -> list[Api]:
-        try:
-            with self.objects.server.open(root, accept=_AGGREGATED, deadline=Deadline(_UNKNOWN_KIND_SECONDS)) as answer:
-                text = b"".join(iter(lambda: answer.body.read(65536), b""))
-            groups = msgspec.json.decode(text, type=_Discovery).items
-        except (RequestError, msgspec.DecodeError) as error:
-            log.debug("discovery of %s: %s", root, error)
-            return []
-        return [api for group in groups or () for api in _removable(group)]
-
-
-class _Kind(msgspec.Struct, frozen=True, kw_only=True):
-    kind: str = ""
-
-
-class _Resource(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    resource: str
-    scope: str = ""
-    verbs: tuple[str, ...] = ()
-    response_kind: _Kind = _Kind()
-
-
-class _Version(msgspec.Struct, frozen=True, kw_only=True):
-    version: str
-    resources: tuple[_Resource, ...] = ()
-
-
-class _Name(msgspec.Struct, frozen=True, kw_only=True):
-    name: str = ""
-
-
-class _Group(msgspec.Struct, frozen=True, kw_only=True):
-    metadata: _Name = _Name()
-    versions: tuple[_Version, ...] = ()
-
-
-class _Discovery(msgspec.Struct, frozen=True, kw_only=True):
-    items: tuple[_Group, ...] | None = None
-
-
-def _removable(group: _Group) -> Iterable[Api]:
-    """The kinds of a group, each at the first version that holds it, which is the preferred one."""
-    found: dict[str, Api] = {}
-    for version in group.versions:
-        for each in version.resources:
-            if {"list", "delete"} <= set(each.verbs):
-                api = Api(
-                    group=group.metadata.name or CORE_GROUP,
-                    versions=(version.version,),
-                    plural=each.resource,
-                    kind=each.response_kind.kind,
-                    namespaced=each.scope == "Namespaced",
-                )
-                found.setdefault(api.plural, api)
-    return found.values()
-
 
 def own_namespace(run_id: str) -> str:
     """The namespace that a run makes for itself, where it is not given one."""
@@ -313,7 +221,7 @@ def belongs_to(trace: Trace, run_id: str, claims: Iterable[Trace] = ()) -> bool:
 
 
 def reclaim_policy(trace: Trace) -> str:
-    """What becomes of a volume or content when its claim or snapshot is gone: ``Delete``, ``Retain`` …"""
+    """What becomes of a volume or content when its claim or snapshot is gone: ``Delete`` or ``Retain``."""
     policy = "deletionPolicy" if trace.api == VOLUME_SNAPSHOT_CONTENT else "persistentVolumeReclaimPolicy"
     return str(trace.spec.get(policy, ""))
 
@@ -352,50 +260,3 @@ def owned_by(owners: Iterable[Trace], traces: Iterable[Trace]) -> list[Trace]:
         for trace in traces
         if any(reference.get("uid") in uids for reference in trace.metadata.get("ownerReferences") or ())
     ]
-
-
-def find_runs(objects: Objects, *, namespace: str = "") -> tuple[list[FoundRun], dict[str, str]]:
-    """The runs of which something is there, the oldest first, and what could not be looked at.
-
-    Args:
-        objects: the cluster's.
-        namespace: the only one to look in; empty: all.
-    """
-    finder = Finder(objects, namespace=namespace)
-    by_run: dict[str, dict[str, Trace]] = {}
-    for trace in finder.marked(labels.ALL, finder.kinds()):
-        by_run.setdefault(trace.labels[labels.RUN], {})[trace.uid] = trace
-    for api in (PersistentVolume.api, VOLUME_SNAPSHOT_CONTENT):
-        for trace in finder.all(api):
-            if run_id := _run_of_volume(trace, by_run, finder.get):
-                by_run.setdefault(run_id, {})[trace.uid] = trace
-    runs = [_found(run_id, list(traces.values())) for run_id, traces in by_run.items()]
-    return sorted(runs, key=lambda run: run.began_at), finder.unseen
-
-
-def _run_of_volume(trace: Trace, known: Iterable[str], get: Callable[[Api, str], Trace | None]) -> str | None:
-    """The run that a volume belongs to, by the namespace of its claim; None where it is not a run's own."""
-    for run_id in known:
-        if belongs_to(trace, run_id):
-            return run_id
-    name = claimed(trace).get("namespace", "")
-    own = _OWN_NAMESPACE.fullmatch(name)
-    if own is None or not is_made_for_its_claim(trace):
-        return None
-    holder = get(Namespace.api, name)  # somebody's namespace may be called like ours
-    return own[1] if holder is None or holder.labels.get(labels.RUN) == own[1] else None
-
-
-def _found(run_id: str, traces: Sequence[Trace]) -> FoundRun:
-    counts: dict[str, int] = {}
-    for trace in traces:
-        counts[trace.kind] = counts.get(trace.kind, 0) + 1
-    expiries = [expiry for trace in traces if (expiry := labels.expiry(trace.labels))]
-    places = {trace.namespace or claimed(trace).get("namespace") for trace in traces}
-    return FoundRun(
-        run_id=run_id,
-        began_at=min(datetime.fromisoformat(trace.metadata["creationTimestamp"]) for trace in traces),
-        expires_at=max(expiries, default=None),
-        namespaces=tuple(sorted(place for place in places if place)),
-        objects=dict(sorted(counts.items())),
-    )

@@ -1,1 +1,33 @@
-"""Do names resolve, quickly and on more than one leg?"""
+"""Do names resolve, quickly and on more than one leg?
+
+One module per question; this one names the checks, in the order in which their findings are best fixed.
+"""
+# ruff: noqa: I001  the order of these imports is the order of the checks
+
+from .service import service_endpoints
+from .restarts import no_restarts
+from .corefile import corefile
+from .names import headless_names
+from .reverse import reverse_zones
+from .replicas import replicas
+from .spread import spread
+from .memory import memory_limit
+from .autoscaler import autoscaler
+from .negative import negative_cache
+from .local import node_local_cache
+from .domain import cluster_domain
+
+__all__ = [
+    "autoscaler",
+    "cluster_domain",
+    "corefile",
+    "headless_names",
+    "memory_limit",
+    "negative_cache",
+    "no_restarts",
+    "node_local_cache",
+    "replicas",
+    "reverse_zones",
+    "service_endpoints",
+    "spread",
+]

@@ -104,7 +104,9 @@ def autoscaler(facts: Facts, params: AutoscalerParameters) -> Iterator[Finding]:
         return
     kind, name = dns.workload or ("", "")
     if kind == "DaemonSet":
-        yield Finding.ok(f"DNS runs on every node as DaemonSet {dns.namespace}/{name}, so that it grows with the cluster.")
+        yield Finding.ok(
+            f"DNS runs on every node as DaemonSet {dns.namespace}/{name}, so that it grows with the cluster."
+        )
         return
     if not name:
         yield _without_workload(facts, dns)
@@ -229,7 +231,9 @@ def _judge(found: _Autoscaler, dns: ClusterDns, target: str) -> Finding:
             command=f"kubectl --namespace {found.obj.namespace} describe deployment {found.obj.name}",
         )
     if found.floor is None:
-        return Finding.ok(f"{found.title} scales DNS; its settings ({found.settings}) are not visible.", subjects=subjects)
+        return Finding.ok(
+            f"{found.title} scales DNS; its settings ({found.settings}) are not visible.", subjects=subjects
+        )
     if found.floor < 2:
         return Finding.warn(
             f"{found.title} may scale Deployment {name} down to {counted(found.floor, 'replica')} on several nodes "
@@ -259,9 +263,9 @@ def _without(facts: Facts, dns: ClusterDns, target: str, params: AutoscalerParam
     subjects = [pod.subject for pod in dns.pods]
     if any(is_eks(node) for node in nodes):
         return Finding.unknown(
-            f"Nothing in the cluster scales {name} on {size}; whether the EKS add-on does so from outside cannot be seen.",
+            f"Nothing in the cluster scales {name} on {size}, and whether the EKS add-on does cannot be seen.",
             subjects=subjects,
-            fix="Look for autoScaling in the add-on's configuration, and set scaled_from_outside of this check if it is on.",
+            fix="Look for autoScaling in the add-on's configuration; if it is on, set scaled_from_outside of this check.",
             command="aws eks describe-addon --addon-name coredns --query addon.configurationValues --cluster-name NAME",
         )
     message = (
@@ -272,5 +276,3 @@ def _without(facts: Facts, dns: ClusterDns, target: str, params: AutoscalerParam
     if len(nodes) > params.many_nodes:
         return Finding.fail(message, subjects=subjects, fix=fix)
     return Finding.warn(message, subjects=subjects, fix=fix)
-
-

@@ -12,15 +12,19 @@ from auditor.facts.corefile.plugins import lameduck_seconds
 from auditor.facts.dns import COREFILE_PARTS, ClusterDns, place
 from auditor.facts.kube import ConfigMap, Pod, Service
 
-from .._wording import counted, full_name, listed
+from .._wording import counted, full_name, full_names, listed
 from ._corefile import Reading, edit, locate_corefile, read_located, without_braces
 
 _BUILT_IN = frozenset(
-    """root metadata geoip cancel tls proxyproto quic grpc_server https https3 timeouts multisocket reload nsid bufsize
-    bind debug trace ready health pprof prometheus errors log dnstap local dns64 any chaos loadbalance tsig cache rewrite
-    acl header dnssec autopath minimal template transfer hosts route53 azure clouddns k8s_external kubernetes file auto
-    secondary etcd loop forward grpc erratic whoami on sign view nomad ocp_dnsnameresolver""".split()
-)
+    {
+        "root", "metadata", "geoip", "cancel", "tls", "proxyproto", "quic", "grpc_server", "https", "https3",
+        "timeouts", "multisocket", "reload", "nsid", "bufsize", "bind", "debug", "trace", "ready", "health", "pprof",
+        "prometheus", "errors", "log", "dnstap", "local", "dns64", "any", "chaos", "loadbalance", "tsig", "cache",
+        "rewrite", "acl", "header", "dnssec", "autopath", "minimal", "template", "transfer", "hosts", "route53",
+        "azure", "clouddns", "k8s_external", "kubernetes", "file", "auto", "secondary", "etcd", "loop", "forward",
+        "grpc", "erratic", "whoami", "on", "sign", "view", "nomad", "ocp_dnsnameresolver",
+    }
+)  # fmt: skip
 """The plugins of CoreDNS 1.14, and the one that OpenShift builds in."""
 
 _ONCE = frozenset({"cache", "errors", "hosts", "kubernetes", "loop", "prometheus"})
@@ -183,7 +187,9 @@ def _all_options(directive: Directive) -> Iterator[Directive]:
 def _foreign(reading: Reading, params: CorefileParameters) -> Iterator[Finding]:
     """Plugins that only a build of its own has, or that are misspelt."""
     known = _BUILT_IN | set(params.external_plugins)
-    foreign = {each.name: each for block in reading.corefile.blocks for each in block.directives if each.name not in known}
+    foreign = {
+        each.name: each for block in reading.corefile.blocks for each in block.directives if each.name not in known
+    }
     for name, directive in sorted(foreign.items()):
         where = place(directive.file, directive.line)
         message = f"{name!r} ({where}) is not one of CoreDNS' own plugins"
@@ -236,7 +242,8 @@ def _no_kubernetes(reading: Reading) -> Finding:
     if block is not None:
         seen = f"the block of {listed(block.keys)} (line {block.line}) answers for svc.{reading.domain} and has none"
     return Finding.fail(
-        f"{name} has no kubernetes plugin that answers for names of Services: {seen}; names of Services do not resolve.",
+        f"{name} has no kubernetes plugin that answers for names of Services ({seen}), one was expected: they do not "
+        "resolve.",
         subjects=[reading.config_map.subject],
         fix="Add the kubernetes plugin to the block that answers for the cluster's domain.",
         command=edit(reading.config_map),
@@ -271,11 +278,9 @@ def _shortcomings(reading: Reading, params: CorefileParameters) -> Iterator[Find
 def _has(reading: Reading, name: str) -> bool:
     """Whether a plugin stands in the block that it belongs into."""
     where = _EXPECTED.get(name, (_ANYWHERE, ""))[0]
-    blocks: list[ServerBlock | None] = {
-        _CLUSTER: [reading.cluster_block],
-        _ROOT: [reading.corefile.block_for(".")],
-        _ANYWHERE: list(reading.corefile.blocks),
-    }[where]
+    blocks: Sequence[ServerBlock | None] = reading.corefile.blocks
+    if where != _ANYWHERE:
+        blocks = [reading.cluster_block if where == _CLUSTER else reading.corefile.block_for(".")]
     names = _FORWARDING if name == "forward" else {name}
     return any(each.name in names for block in blocks if block is not None for each in block.directives)
 
@@ -306,11 +311,9 @@ def _readiness(reading: Reading) -> Iterator[Finding]:
     ]
     if unasked:
         yield Finding.warn(
-            f"{counted(len(unasked), 'DNS pod')} have no readiness probe that asks /ready of CoreDNS: questions go to "
-            "pods that do not know the cluster yet."
-            if len(unasked) > 1
-            else f"DNS pod {full_name(unasked[0])} has no readiness probe that asks /ready of CoreDNS: questions go to it "
-            "before it knows the cluster.",
+            f"{counted(len(unasked), 'DNS pod')} ({full_names(unasked)}) {'has' if len(unasked) == 1 else 'have'} no "
+            "readiness probe that asks CoreDNS for /ready, one was expected: questions reach pods that do not know the "
+            "cluster yet.",
             subjects=[pod.subject for pod in unasked],
             fix="Give the container a readiness probe for /ready on port 8181, where the plugin ready listens.",
         )

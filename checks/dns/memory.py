@@ -22,7 +22,8 @@ class MemoryParameters(Parameters, frozen=True, kw_only=True):
     """How much memory CoreDNS needs for a cluster of some size."""
 
     base_megabytes: Annotated[
-        float, threshold("Megabytes that CoreDNS needs with full caches and load, without objects.", source=_SCALING, ge=1)
+        float,
+        threshold("Megabytes that CoreDNS needs with full caches and load, without objects.", source=_SCALING, ge=1),
     ] = 54
     objects_per_megabyte: Annotated[
         float, threshold("Pods and Services whose knowledge takes one megabyte.", source=_SCALING, ge=1)
@@ -149,8 +150,8 @@ def _finding(
     how = ", even if it watched pods" if status is Status.OK and watches_pods else ""
     if status is Status.OK:
         return Finding.ok(
-            f"CoreDNS may use {limit} of memory in {counted(len(pods), 'pod')}; {megabytes} MB are needed for {objects} "
-            f"pods and Services{how}.",
+            f"CoreDNS may use {limit} of memory in {counted(len(pods), 'pod')}; {megabytes} MB are needed for "
+            f"{objects} pods and Services{how}.",
             subjects=subjects,
         )
     kind, name = dns.workload or ("", "")

@@ -117,7 +117,9 @@ def _headless(facts: Facts) -> Sequence[Service]:
 
 def _filtered(reading: Reading, option: str, where: str, hidden: Sequence[Service] | None) -> Finding:
     seen = f"The kubernetes plugin shows only what its option {option} lets through ({where})"
-    fix = "Remove the filter from the kubernetes block of the Corefile, or extend it to all namespaces with data systems."
+    fix = (
+        "Remove the filter from the kubernetes block of the Corefile, or extend it to all namespaces with data systems."
+    )
     if hidden is None:
         return Finding.unknown(
             f"{seen}; what that hides cannot be told.", subjects=[reading.config_map.subject], fix=fix

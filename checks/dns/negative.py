@@ -9,11 +9,14 @@ from auditor import STATEFUL_WORKLOADS, Facts, Finding, Parameters, Severity, Wo
 from auditor.facts.corefile import CorefileError, parse_corefile
 from auditor.facts.corefile.plugins import KubernetesPlugin, read_cache
 from auditor.facts.corefile.zones import closest
-from auditor.facts.dns import COREFILE_PARTS, NODE_LOCAL_COREFILE, place
+from auditor.facts.dns import COREFILE_PARTS, NODE_LOCAL_COREFILE
 from auditor.facts.kube import ConfigMap, Pod, Service
 
 from .._wording import full_name
-from ._corefile import Reading, broken, edit, not_served, read_corefile, without_braces
+from ._corefile import Reading, broken, edit, not_served, read_corefile
+
+_DOMAIN_PLACEHOLDER = "__PILLAR__DNS__DOMAIN__"
+"""What the manifest of NodeLocal DNSCache writes where the cluster's domain belongs."""
 
 _SOA_CAP_SECONDS = 300
 """CoreDNS never says longer than this that a name does not exist."""
@@ -81,11 +84,10 @@ def negative_cache(facts: Facts, params: NegativeCacheParameters) -> Iterator[Fi
     except CorefileError as error:
         yield broken(reading.config_map, error)
         return
-    where = place(reading.kubernetes.directive.file, reading.kubernetes.directive.line)
-    if reading.corefile.missing and (kept is None or kept <= params.longest_seconds):
+    if reading.corefile.missing:
         kept = None
-    yield _judge("CoreDNS", reading.config_map, kept, params, where)
-    yield from _node_local(facts, reading, params)
+    yield _judge("CoreDNS", reading.config_map, kept, params)
+    yield from _node_local(facts, reading, kept, params)
 
 
 def _kept_by_coredns(reading: Reading, plugin: KubernetesPlugin, name: str) -> int | None:
@@ -105,7 +107,7 @@ def _kept_by_coredns(reading: Reading, plugin: KubernetesPlugin, name: str) -> i
     return cache.denial_kept_seconds(own)
 
 
-def _node_local(facts: Facts, reading: Reading, params: NegativeCacheParameters) -> Iterator[Finding]:
+def _node_local(facts: Facts, reading: Reading, kept: int | None, params: NegativeCacheParameters) -> Iterator[Finding]:
     """NodeLocal DNSCache takes the time to live from CoreDNS and bounds it once more."""
     namespace, name = NODE_LOCAL_COREFILE
     config_map = facts.get_named(ConfigMap, name, namespace=namespace)
@@ -113,42 +115,35 @@ def _node_local(facts: Facts, reading: Reading, params: NegativeCacheParameters)
     if config_map is None or text is None:
         return
     try:
-        corefile = parse_corefile(text)
-        first = next(iter(corefile.plugins("cache")), None)
-        asked = f"svc.{reading.domain}"
-        block = corefile.block_for(asked)
-        by_placeholder = corefile.blocks[0] if corefile.blocks and "__pillar__" in str(corefile.blocks[0]).lower() else None
-        block = by_placeholder or block
+        block = parse_corefile(text.replace(_DOMAIN_PLACEHOLDER, reading.domain or "")).block_for(
+            f"svc.{reading.domain}"
+        )
         directive = block.plugin("cache") if block else None
         cache = read_cache(block, directive) if block and directive else None
     except CorefileError as error:
-        yield Finding.unknown(
-            f"The Corefile in ConfigMap {full_name(config_map)} cannot be read ({place(error.file, error.line)}: "
-            f"{without_braces(error.what)}).",
-            subjects=[config_map.subject],
-            fix="Repair the Corefile of NodeLocal DNSCache.",
-            command=edit(config_map),
-        )
+        yield broken(config_map, error)
         return
-    if cache is None or first is None:
+    if cache is None or not cache.keeps_denial_of(f"svc.{reading.domain}"):
         return
-    yield _judge("NodeLocal DNSCache", config_map, cache.denial_seconds, params, "")
+    longest = cache.denial_seconds
+    if kept is None and longest is not None and longest > params.longest_seconds:
+        longest = None
+    yield _judge("NodeLocal DNSCache", config_map, longest if kept is None else cache.denial_kept_seconds(kept), params)
 
 
-def _judge(
-    who: str, config_map: ConfigMap, kept: int | None, params: NegativeCacheParameters, where: str
-) -> Finding:
+def _judge(who: str, config_map: ConfigMap, kept: int | None, params: NegativeCacheParameters) -> Finding:
     name = f"ConfigMap {full_name(config_map)}"
     if kept is None:
         return Finding.unknown(
-            f"How long {who} keeps that a name does not exist cannot be told from {name}: an environment variable or an "
-            "import says it.",
+            f"How long {who} keeps that a name does not exist cannot be told from {name}: an environment variable or "
+            "an import says it.",
             subjects=[config_map.subject],
             fix="Look at the ttl of kubernetes and at the cache plugin in what is imported.",
         )
     if kept <= params.longest_seconds:
         return Finding.ok(
-            f"{who} keeps for {kept} s at most that a name of the cluster does not exist.", subjects=[config_map.subject]
+            f"{who} keeps for {kept} s at most that a name of the cluster does not exist.",
+            subjects=[config_map.subject],
         )
     return Finding.fail(
         f"{who} keeps for up to {kept} s that a name of the cluster does not exist ({name}), at most "
@@ -156,5 +151,5 @@ def _judge(
         subjects=[config_map.subject],
         fix="Lower the ttl of the kubernetes plugin or the denial time of the cache plugin.",
         command=edit(config_map),
-        evidence={"kept_seconds": kept, "kubernetes": where},
+        evidence={"kept_seconds": kept},
     )

@@ -106,7 +106,9 @@ def _judge(dns: ClusterDns, nodes: Sequence[Node], params: ReplicasParameters) -
 
 
 def _cores(nodes: Sequence[Node]) -> float:
-    return sum(quantity_cores((node.status.allocatable or node.status.capacity or {}).get("cpu", "0")) for node in nodes)
+    return sum(
+        quantity_cores((node.status.allocatable or node.status.capacity or {}).get("cpu", "0")) for node in nodes
+    )
 
 
 def _scale(dns: ClusterDns, expected: int) -> Fix:

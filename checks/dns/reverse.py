@@ -137,7 +137,10 @@ def _answers_any(corefile: Corefile, zone: str) -> bool:
 def _addresses(facts: Facts, zone: str) -> dict[str, str]:
     """The addresses of pods behind Services with their reverse names, those of one zone."""
     found = {
-        address for each in facts.list(EndpointSlice) for endpoint in each.endpoints or () for address in endpoint.addresses
+        address
+        for each in facts.list(EndpointSlice)
+        for endpoint in each.endpoints or ()
+        for address in endpoint.addresses
     }
     names = {}
     for address in sorted(found):

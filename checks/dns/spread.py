@@ -110,8 +110,8 @@ def _over_zones(pods: Sequence[Pod], possible: dict[str, Node], nodes: Sequence[
         )
     elif len(used) == 1:
         yield Finding.warn(
-            f"All {len(pods)} ready DNS pods run in zone {listed(sorted(map(str, used)))}, nodes in {listed(zones)} could "
-            "take them; several zones were expected: when that zone fails, no name resolves.",
+            f"All {len(pods)} ready DNS pods run in zone {listed(sorted(map(str, used)))}, nodes in {listed(zones)} "
+            "could take them; several zones were expected: when that zone fails, no name resolves.",
             subjects=subjects,
             fix="Add a topology spread constraint over topology.kubernetes.io/zone, and restart the pods one by one.",
         )
@@ -119,5 +119,3 @@ def _over_zones(pods: Sequence[Pod], possible: dict[str, Node], nodes: Sequence[
         yield Finding.ok(
             f"{len(pods)} ready DNS pods run in {len(used)} of {counted(len(zones), 'zone')}.", subjects=subjects
         )
-
-

@@ -1,8 +1,9 @@
 """What is known of operators and queueing systems: which Kubernetes each of their versions runs on.
 
 A floor is a minimum that the project documents; an advice is the oldest Kubernetes that it tests or recommends; a
-ceiling is a Kubernetes on which versions up to a release are known not to start. Each entry names its source, and only
-what was read there is in it: a version older than the first entry has no known floor. As of October 2026.
+ceiling is a Kubernetes on which versions up to a release are known not to start. Each entry names its source; where a
+project changed its documentation between releases (Kueue), the release that followed counts. A version older than the
+first entry has no known floor. As of October 2026.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ COMPONENTS = (
         name="Kubeflow Spark Operator",
         image=r"(^|/)spark-operator(/controller)?$",
         source="https://github.com/kubeflow/spark-operator#version-matrix",
-        floors=(Floor((2,), 16),),
+        floors=(Floor((0,), 13),),
     ),
     Component(
         name="Kubeflow Trainer",

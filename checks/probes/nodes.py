@@ -22,6 +22,8 @@ from auditor.sandbox.agent_pods import agent_pod, run_all
 from auditor.sandbox.causes import cause_of
 from auditor.sandbox.scope import Scope
 
+from .._nodes import is_linux, is_virtual
+
 AT_ONCE = 10
 """Visits at one time: many enough to be quick, few enough for images to be pulled side by side."""
 
@@ -62,7 +64,7 @@ def plan(sandbox: Sandbox, scope: Scope) -> ProbePlan:
         objects=(*objects, Planned(manifest=_shared_memory_pod(sandbox))),
         pods_at_once=min(len(visits), AT_ONCE) + 1,
         seconds=_VISIT_SECONDS * (1 + len(visits) / AT_ONCE),
-        notes=tuple(f"{each.count} nodes are not visited: {each.reason}" for each in left_out),
+        notes=tuple(f"{each.count} of the nodes are not visited: {each.reason}." for each in left_out),
     )
 
 
@@ -124,8 +126,10 @@ def choose(scope: Scope, tolerations: Sequence[Mapping[str, Any]]) -> tuple[list
 
 def _obstacle(node: Node, tolerations: Sequence[Mapping[str, Any]]) -> str:
     """Why no ordinary pod of the site can be put on a node; empty if it can."""
-    if node.status.node_info.operating_system not in ("", "linux"):
-        return f"they run {node.status.node_info.operating_system}"
+    if is_virtual(node):
+        return "they are no machines (Fargate, virtual-kubelet or KWOK)"
+    if not is_linux(node):
+        return "they do not run Linux"
     if not node.is_ready:
         return "they are not ready"
     if node.spec.unschedulable:

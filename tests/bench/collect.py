@@ -91,8 +91,9 @@ def bench(nodes: int, pods: int, repeats: int) -> None:
 def collect_all() -> int:
     """Every resource that auditor has a view of, into a bundle."""
     from auditor.cluster import Limits, connect
-    from auditor.collect import collect, plan
+    from auditor.collect import collect
     from auditor.facts.parts import part_of, raw
+    from auditor.reading_plan import plan
     from tests.bench.contenders import LISTED_VIEWS
 
     folder = Path(tempfile.mkdtemp(prefix="auditor-bench-"))

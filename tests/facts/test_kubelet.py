@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from auditor.collect import KUBELET_CONFIGURATION
 from auditor.facts.kube import ConfigMap
 from auditor.facts.kube.meta import ObjectMeta
 from auditor.facts.kubelet import (
@@ -22,6 +21,7 @@ from auditor.facts.kubelet import (
 from auditor.facts.parts import MISSING, OK, PartState, PartStatus, UnreadableError
 from auditor.facts.store import Facts, PartFacts
 from auditor.facts.version import parse_version
+from auditor.reading_plan import KUBELET_CONFIGURATION
 
 CONFIGZ, CONFIG_MAP = KUBELET_PARTS
 
