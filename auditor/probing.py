@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -17,14 +17,17 @@ import msgspec
 from auditor.bundle import BundleWriter
 from auditor.cluster import ApiServer, Connection, Limits, ObjectError, Objects, RequestError, discover
 from auditor.cluster.requests import unreachable
+from auditor.errors import UsageError
 from auditor.facts.kube import Node, PersistentVolumeClaim, StorageClass
 from auditor.facts.kube.meta import KubeObject
 from auditor.facts.observations import Observations
-from auditor.facts.parts import OK, PartState, PartStatus
+from auditor.facts.parts import OK, Part, PartState, PartStatus
+from auditor.registry import Registry
 from auditor.sandbox import Sandbox, SandboxSettings, TroubleError, labels
 from auditor.sandbox.clean import Removal, remove_run
 from auditor.sandbox.kinds import KINDS
 from auditor.sandbox.scope import ProbeOptions, Scope
+from auditor.sandbox.signals import shielded
 from auditor.sandbox.space import StoppedError, housing
 from auditor.units.probe import Manifest, Probe, ProbePlan
 
@@ -32,7 +35,11 @@ LIMITS = Limits(requests_per_second=200, parallel_requests=32)
 """Probes wait for many pods at once; their own pace is what is measured."""
 
 _SPARE_PODS = 10
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _OWN_KINDS = ("VolumeSnapshot", "VolumeSnapshotClass", "VolumeAttributesClass", "EndpointSlice", "Lease")
+
+DRY_RUN_ID = "0" * 10
+"""Stands in the names of objects that are only shown; they expired long ago, should somebody apply them."""
 
 K = TypeVar("K", bound=KubeObject)
 
@@ -78,6 +85,21 @@ class ProbeOutcome:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What became of a run.
+
+    Attributes:
+        run_id: its id.
+        probes: what became of each probe.
+        removal: what became of what they made; None where nothing could be made.
+    """
+
+    run_id: str
+    probes: tuple[ProbeOutcome, ...]
+    removal: Removal | None
+
+
 @dataclass(slots=True)
 class ProbeProgress:
     """How far a run of probes is, as its threads say."""
@@ -85,6 +107,30 @@ class ProbeProgress:
     running: dict[str, float] = field(default_factory=dict)
     done: dict[str, ProbeOutcome] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def wanted_probes(probes: Registry[Probe], parts: Iterable[Part], patterns: Sequence[str] = ()) -> list[Probe]:
+    """The probes that globs name, whatever checks read; without globs those whose observations checks read.
+
+    Args:
+        probes: all of them.
+        parts: that the selected checks read.
+        patterns: globs of ids.
+
+    Raises:
+        UnknownIdError: a glob matches no probe.
+        UsageError: there is none.
+    """
+    if patterns:
+        return probes.matching(patterns)
+    read = {part.id for part in parts}
+    wanted = [probe for probe in probes if probe.document.part_id in read]
+    if not wanted:
+        raise UsageError(
+            "No selected check reads what a probe observes.",
+            next_step="Select other checks, or name probes with --probe; see: auditor list probes",
+        )
+    return wanted
 
 
 class ProbeRun:
@@ -96,6 +142,7 @@ class ProbeRun:
         settings: what the site decides about pods.
         options: what it decides about probes.
         now: when the run begins.
+        dry_run: whether its plan is only shown, so that names and expiry are the same each time.
     """
 
     def __init__(
@@ -106,6 +153,7 @@ class ProbeRun:
         settings: SandboxSettings,
         options: ProbeOptions,
         now: datetime,
+        dry_run: bool = False,
     ) -> None:
         self.probes = tuple(probes)
         self.objects = Objects(ApiServer(connection, LIMITS))
@@ -115,8 +163,8 @@ class ProbeRun:
         self.sandbox = Sandbox(
             self.objects,
             settings,
-            run_id=labels.new_run_id(),
-            expires_at=labels.expires_after(settings.expiry_minutes, now=now),
+            run_id=DRY_RUN_ID if dry_run else labels.new_run_id(),
+            expires_at=_EPOCH if dry_run else labels.expires_after(settings.expiry_minutes, now=now),
             stop=self._stop,
         )
 
@@ -132,11 +180,10 @@ class ProbeRun:
             served = discover(self.objects.server, wanted)
         except RequestError as error:
             raise unreachable(self._connection.server, error) from error
-        claims = self._views(PersistentVolumeClaim)
         return Scope(
             nodes=self._views(Node),
             classes=self._views(StorageClass),
-            classes_used=frozenset(name for claim in claims if (name := claim.spec.storage_class_name)),
+            classes_used=self._classes_used(),
             versions=served.versions,
             options=self._options,
         )
@@ -162,8 +209,10 @@ class ProbeRun:
         removal: list[Removal] = []
 
         def remove() -> Removal:
+            run_id, namespace = self.sandbox.run_id, self.sandbox.settings.namespace
             if not removal or removal[-1].left:
-                removal.append(remove_run(self.objects, self.sandbox.run_id, namespace=self.sandbox.settings.namespace))
+                with shielded(log.warning, remedy=f"auditor clean --run {run_id}"):
+                    removal.append(remove_run(self.objects, run_id, namespace=namespace))
             return removal[-1]
 
         try:
@@ -172,6 +221,25 @@ class ProbeRun:
         finally:
             self._stop.set()
             remove()
+
+    def conduct(self, scope: Scope, plan: RunPlan, progress: ProbeProgress | None = None) -> RunOutcome:
+        """The whole of it: the sandbox, all probes in it, its removal. What the cluster refuses is an outcome."""
+        begun = False
+        try:
+            with self.housed(plan) as remove:
+                begun = True
+                outcomes = self.run(scope, plan, progress)
+                removal = remove()
+        except ObjectError as error:
+            if begun:
+                raise
+            return self.refused(error)
+        return RunOutcome(run_id=self.sandbox.run_id, probes=tuple(outcomes), removal=removal)
+
+    def refused(self, error: ObjectError) -> RunOutcome:
+        """The outcome of a run for which the cluster refused what all probes need."""
+        outcomes = tuple(ProbeOutcome(probe=probe, status=_status(error)) for probe in self.probes)
+        return RunOutcome(run_id=self.sandbox.run_id, probes=outcomes, removal=None)
 
     def run(self, scope: Scope, plan: RunPlan, progress: ProbeProgress | None = None) -> list[ProbeOutcome]:
         """All probes side by side, as the budget of pods allows; one that fails does not stop the others."""
@@ -197,6 +265,16 @@ class ProbeRun:
             progress.done[probe.id] = outcome
         return outcome
 
+    def _classes_used(self) -> frozenset[str]:
+        try:
+            claims = self._views(PersistentVolumeClaim)
+        except ObjectError as error:
+            if not error.missing_permission:
+                raise
+            log.warning("classes that claims use are not known: the account may not %s", error.missing_permission)
+            return frozenset()
+        return frozenset(name for claim in claims if (name := claim.spec.storage_class_name))
+
     def _views(self, view: type[K]) -> list[K]:
         return [msgspec.convert(found, view) for found in self.objects.list(view.api)]
 
@@ -218,9 +296,7 @@ def _outcome(probe: Probe, view: Sandbox, scope: Scope) -> ProbeOutcome:
     try:
         observations = probe.function(view, scope)
     except ObjectError as error:
-        lacks = error.missing_permission
-        state = PartState.FORBIDDEN if lacks else PartState.FAILED
-        status = PartStatus(state=state, reason=f"the account may not {lacks}" if lacks else str(error))
+        status = _status(error)
     except TroubleError as error:
         status = PartStatus(state=PartState.FAILED, reason=str(error))
     except StoppedError:
@@ -229,3 +305,10 @@ def _outcome(probe: Probe, view: Sandbox, scope: Scope) -> ProbeOutcome:
         log.exception("probe %s", probe.id)
         status = PartStatus(state=PartState.FAILED, reason=f"the probe crashed: {type(error).__name__}: {error}")
     return ProbeOutcome(probe=probe, status=status, observations=observations, seconds=time.monotonic() - started)
+
+
+def _status(error: ObjectError) -> PartStatus:
+    """Of observations that a refusal kept from being made."""
+    if lacks := error.missing_permission:
+        return PartStatus(state=PartState.FORBIDDEN, reason=f"the account may not {lacks}")
+    return PartStatus(state=PartState.FAILED, reason=str(error))

@@ -17,10 +17,11 @@ from auditor.errors import AuditorError
 
 COMMANDS = {
     "collect": "Read a cluster into a bundle.",
+    "probe": "Prove on a cluster what reading cannot tell.",
     "check": "Judge a bundle: findings, verdicts, what to fix first.",
     "demo": "Judge the example cluster that comes with auditor.",
     "explain": "Show the manual page of checks.",
-    "list": "List checks, reports, profiles or workloads.",
+    "list": "List checks, probes, reports, profiles or workloads.",
     "report": "Render an existing result in another format.",
     "rbac": "Print the least rights that an audit needs.",
     "config": "Show or validate the configuration.",

@@ -16,7 +16,6 @@ from auditor.model import Waiver
 from auditor.registry import LOAD_FAILED, Registry, load_report
 from auditor.units.check import Check
 
-
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 _MAY_BE_ZERO = {"run_as_user"}
 

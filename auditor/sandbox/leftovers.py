@@ -35,6 +35,8 @@ class Leftover:
         namespace: None where its kind has none.
         reason: why.
         command: that would remove it.
+        missing_permission: what the account lacks, where that is why.
+        is_kept: whether somebody made it before the run, to be kept.
     """
 
     kind: str
@@ -42,6 +44,8 @@ class Leftover:
     namespace: str | None
     reason: str
     command: str
+    missing_permission: str = ""
+    is_kept: bool = False
 
 
 def leftover(objects: Objects, trace: Trace, *, run_id: str, refusal: ObjectError | None) -> Leftover:
@@ -53,23 +57,36 @@ def leftover(objects: Objects, trace: Trace, *, run_id: str, refusal: ObjectErro
         run_id: of its run.
         refusal: what the last attempt to remove it met with, if anything.
     """
-    again = f"auditor clean --run {run_id}"
+    lacks = (refusal and refusal.missing_permission) or ""
+    is_kept = trace.api in VOLUMES and not is_made_for_its_claim(trace) and reclaim_policy(trace) == "Retain"
+    reason, command = _why(objects, trace, refusal, f"auditor clean --run {run_id}")
+    return Leftover(
+        kind=trace.kind,
+        name=trace.name,
+        namespace=trace.namespace,
+        reason=reason,
+        command=command,
+        missing_permission=lacks,
+        is_kept=is_kept and not lacks,
+    )
+
+
+def _why(objects: Objects, trace: Trace, refusal: ObjectError | None, again: str) -> tuple[str, str]:
+    """The reason and the command."""
     if refusal is not None:
         lacks = refusal.missing_permission
-        reason = f"the account may not {lacks}" if lacks else f"it was refused: {refusal}"
-        command = kubectl_delete(trace)
-    elif trace.kind == Namespace.api.kind:
-        reason, command = _of_namespace(trace), again
-    elif trace.api == PersistentVolume.api:
-        reason, command = _of_volume(objects, trace, again)
-    elif trace.api in VOLUMES and not is_made_for_its_claim(trace) and not trace.is_going:
-        reason, command = "it was there before the run, and is kept as its policy says", kubectl_delete(trace)
-    elif trace.kind == Pod.api.kind and node_is_gone(objects, trace):
-        reason = f"its node {trace.spec.get('nodeName')} is not ready, and does not say that the pod has ended"
-        command = f"{kubectl_delete(trace)} --grace-period=0 --force"
-    else:
-        reason, command = _of_deletion(trace), again
-    return Leftover(kind=trace.kind, name=trace.name, namespace=trace.namespace, reason=reason, command=command)
+        return f"the account may not {lacks}" if lacks else f"it was refused: {refusal}", kubectl_delete(trace)
+    if trace.kind == Namespace.api.kind:
+        return _of_namespace(trace), again
+    if trace.api == PersistentVolume.api:
+        return _of_volume(objects, trace, again)
+    if trace.api in VOLUMES and not is_made_for_its_claim(trace) and not trace.is_going:
+        return "it was there before the run, and is kept as its policy says", kubectl_delete(trace)
+    if trace.kind == Pod.api.kind and node_is_gone(objects, trace):
+        node = trace.spec.get("nodeName")
+        force = f"{kubectl_delete(trace)} --grace-period=0 --force"
+        return f"its node {node} is not ready, and does not say that the pod has ended", force
+    return _of_deletion(trace), again
 
 
 def kubectl_delete(trace: Trace) -> str:

@@ -16,7 +16,7 @@ from ._observed import hidden, measured, on, subjects, unseen, visits, where_els
 class ResolvConfParameters(Parameters, frozen=True, kw_only=True):
     """What a resolver takes, and the domain that systems expect."""
 
-    cluster_domain: Annotated[
+    expected_domain: Annotated[
         str,
         threshold(
             "Domain of the cluster that the site's operators and systems are configured for.",
@@ -49,7 +49,7 @@ def resolv_conf(facts: Facts, params: ResolvConfParameters) -> Iterator[Finding]
     ## What it checks
     In a pod with the default DNS policy on each visited node: there is a name server, and there are no more than
     `max_nameservers`; the search list begins with `<namespace>.svc.<domain>` and has no more than
-    `max_search_domains`; the domain is the same on all nodes, and is `cluster_domain`.
+    `max_search_domains`; the domain is the same on all nodes, and is `expected_domain`.
 
     ## Why it matters
     A kubelet with another `clusterDomain` than the DNS server's, or none, gives pods names that do not resolve, on its
@@ -59,8 +59,8 @@ def resolv_conf(facts: Facts, params: ResolvConfParameters) -> Iterator[Finding]
 
     ## How to fix
     Set `clusterDNS` and `clusterDomain` of the kubelet alike on all nodes. For another domain, tell the systems:
-    `KUBERNETES_SERVICE_DNS_DOMAIN` for Strimzi, `KUBERNETES_CLUSTER_DOMAIN` for Stackable's operators, and
-    `cluster_domain` for this check. Shorten the search list in the node's /etc/resolv.conf, or give the kubelet a file
+    `KUBERNETES_SERVICE_DNS_DOMAIN` for Strimzi, `kubernetesClusterDomain` for Stackable's operators, and
+    `expected_domain` for this check. Shorten the search list in the node's /etc/resolv.conf, or give the kubelet a file
     of its own in `resolvConf`.
 
     ## References
@@ -97,10 +97,10 @@ def resolv_conf(facts: Facts, params: ResolvConfParameters) -> Iterator[Finding]
             fix="Shorten the search list in /etc/resolv.conf of these nodes, or name another file in resolvConf.",
             evidence=_seen(crowded),
         )
-    good = [n for n in files if n not in lost and n not in crowded and domains[n] == params.cluster_domain]
+    good = [n for n in files if n not in lost and n not in crowded and domains[n] == params.expected_domain]
     if good:
         yield Finding.ok(
-            f"Pods on {on(good)} find Services by short names, in the domain {params.cluster_domain}"
+            f"Pods on {on(good)} find Services by short names, in the domain {params.expected_domain}"
             f"{where_else(document)}.",
             subjects=subjects(good),
         )
@@ -118,11 +118,11 @@ def _judge_domains(domains: Mapping[str, str], params: ResolvConfParameters) -> 
             fix="Set one clusterDomain, that of the DNS server, in the configuration of all kubelets.",
             evidence=examples(domains),
         )
-    elif others := [domain for domain in by_domain if domain != params.cluster_domain]:
+    elif others := [domain for domain in by_domain if domain != params.expected_domain]:
         yield Finding.warn(
-            f"The cluster's domain is {others[0]}, {params.cluster_domain} was expected, as systems do by default.",
+            f"The cluster's domain is {others[0]}, {params.expected_domain} was expected, as systems do by default.",
             subjects=subjects(domains),
-            fix="Tell operators and systems the domain, then name it in cluster_domain of this check.",
+            fix="Tell operators and systems the domain, then name it in expected_domain of this check.",
         )
 
 

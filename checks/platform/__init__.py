@@ -16,6 +16,7 @@ from .operator_kinds import operator_kinds
 from .real_nodes import real_nodes
 from .system_pool import system_pool
 from .default_volumes import default_volumes
+from .sandbox import sandbox_clean
 
 __all__ = [
     "api_services",
@@ -26,6 +27,7 @@ __all__ = [
     "operator_requirements",
     "production_distribution",
     "real_nodes",
+    "sandbox_clean",
     "stored_versions",
     "supported_version",
     "system_pool",

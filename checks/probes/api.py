@@ -131,7 +131,7 @@ def _lease(sandbox: Sandbox) -> Manifest:
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": sandbox.name("api-lease")},
-        "spec": {"holderIdentity": "auditor", "leaseDurationSeconds": 15, "renewTime": _micro_time()},
+        "spec": {"holderIdentity": "auditor", "leaseDurationSeconds": 15},
     }
 
 

@@ -37,13 +37,18 @@ def test_a_signal_ends_a_run_as_ctrl_c_does(number: signal.Signals) -> None:
 
 def test_a_second_signal_does_not_hit_what_the_first_one_began() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), orderly_end():
-        try:
-            send(signal.SIGINT)
-        finally:
-            send(signal.SIGINT)
-            send(signal.SIGTERM)
-            done.append("cleaned")
+
+    def run() -> None:
+        with orderly_end():
+            try:
+                send(signal.SIGINT)
+            finally:
+                send(signal.SIGINT)
+                send(signal.SIGTERM)
+                done.append("cleaned")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
 
     assert done == ["cleaned"]
 
@@ -63,13 +68,19 @@ def test_the_clean_up_goes_on_and_says_so(number: signal.Signals) -> None:
 
 def test_within_a_run_the_shield_holds_and_is_taken_down_again() -> None:
     told: list[str] = []
-    with pytest.raises(KeyboardInterrupt), orderly_end():
-        with shielded(told.append):
-            send(signal.SIGTERM)
-        assert len(told) == 1
-        send(signal.SIGTERM)
 
-    assert len(told) == 1
+    def run() -> None:
+        with orderly_end():
+            with shielded(told.append):
+                send(signal.SIGTERM)
+            told.append("taken down")
+            send(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+    assert len(told) == 2
+    assert told[-1] == "taken down"
 
 
 @pytest.mark.parametrize("context", [orderly_end, lambda: shielded(print)])
