@@ -17,7 +17,7 @@ import msgspec
 from auditor.bundle import BundleWriter
 from auditor.cluster import ApiServer, Connection, Limits, ObjectError, Objects, RequestError, discover
 from auditor.cluster.requests import unreachable
-from auditor.errors import UsageError
+from auditor.errors import ClusterError, UsageError
 from auditor.facts.kube import Node, PersistentVolumeClaim, StorageClass
 from auditor.facts.kube.meta import KubeObject
 from auditor.facts.observations import Observations
@@ -35,6 +35,9 @@ LIMITS = Limits(requests_per_second=200, parallel_requests=32)
 """Probes wait for many pods at once; their own pace is what is measured."""
 
 _SPARE_PODS = 10
+_REMOVAL_SECONDS = 180.0
+_SECOND_LOOK_SECONDS = 10.0
+"""For what was left after that: it may just have gone."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _OWN_KINDS = ("VolumeSnapshot", "VolumeSnapshotClass", "VolumeAttributesClass", "EndpointSlice", "Lease")
 
@@ -76,6 +79,33 @@ class RunPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is known before a run: its plan, or why there can be none.
+
+    Attributes:
+        scope: what the probes know of the cluster.
+        plan: what the run will create and cost.
+        refusal: what kept the account from looking around.
+    """
+
+    scope: Scope | None = None
+    plan: RunPlan | None = None
+    refusal: ObjectError | None = None
+
+    def plan_or_error(self) -> RunPlan:
+        """The plan.
+
+        Raises:
+            ClusterError: there is none; it says why.
+        """
+        if self.plan is None:
+            raise ClusterError(
+                f"The probes cannot be planned: {self.refusal}.", next_step="Grant it; see: auditor rbac --probes"
+            )
+        return self.plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOutcome:
     """What became of one probe: its observations, or why there are none."""
 
@@ -93,11 +123,13 @@ class RunOutcome:
         run_id: its id.
         probes: what became of each probe.
         removal: what became of what they made; None where nothing could be made.
+        namespace: in which they were.
     """
 
     run_id: str
     probes: tuple[ProbeOutcome, ...]
     removal: Removal | None
+    namespace: str = ""
 
 
 @dataclass(slots=True)
@@ -168,6 +200,21 @@ class ProbeRun:
             stop=self._stop,
         )
 
+    def prepare(self) -> Prepared:
+        """Look around and plan; a right that the account lacks is an outcome.
+
+        Raises:
+            ClusterUnreachableError: the API server does not answer, or not to this account.
+            ClusterError: it did not say what was asked.
+        """
+        try:
+            scope = self.look_around()
+        except ObjectError as error:
+            if error.missing_permission:
+                return Prepared(refusal=error)
+            raise ClusterError(f"The probes cannot be planned: {error}.", cause=error.cause or "") from error
+        return Prepared(scope=scope, plan=self.plan(scope))
+
     def look_around(self) -> Scope:
         """What the probes must know before they begin.
 
@@ -211,8 +258,9 @@ class ProbeRun:
         def remove() -> Removal:
             run_id, namespace = self.sandbox.run_id, self.sandbox.settings.namespace
             if not removal or removal[-1].left:
+                seconds = _SECOND_LOOK_SECONDS if removal else _REMOVAL_SECONDS
                 with shielded(log.warning, remedy=f"auditor clean --run {run_id}"):
-                    removal.append(remove_run(self.objects, run_id, namespace=namespace))
+                    removal.append(remove_run(self.objects, run_id, namespace=namespace, seconds=seconds))
             return removal[-1]
 
         try:
@@ -222,23 +270,27 @@ class ProbeRun:
             self._stop.set()
             remove()
 
-    def conduct(self, scope: Scope, plan: RunPlan, progress: ProbeProgress | None = None) -> RunOutcome:
+    def conduct(self, prepared: Prepared, progress: ProbeProgress | None = None) -> RunOutcome:
         """The whole of it: the sandbox, all probes in it, its removal. What the cluster refuses is an outcome."""
+        if prepared.scope is None or prepared.plan is None:
+            return self._refused(prepared.refusal)
         begun = False
         try:
-            with self.housed(plan) as remove:
+            with self.housed(prepared.plan) as remove:
                 begun = True
-                outcomes = self.run(scope, plan, progress)
+                outcomes = self.run(prepared.scope, prepared.plan, progress)
                 removal = remove()
         except ObjectError as error:
             if begun:
                 raise
-            return self.refused(error)
-        return RunOutcome(run_id=self.sandbox.run_id, probes=tuple(outcomes), removal=removal)
+            return self._refused(error)
+        sandbox = self.sandbox
+        return RunOutcome(run_id=sandbox.run_id, probes=tuple(outcomes), removal=removal, namespace=sandbox.namespace)
 
-    def refused(self, error: ObjectError) -> RunOutcome:
+    def _refused(self, error: ObjectError | None) -> RunOutcome:
         """The outcome of a run for which the cluster refused what all probes need."""
-        outcomes = tuple(ProbeOutcome(probe=probe, status=_status(error)) for probe in self.probes)
+        status = _status(error) if error is not None else PartStatus(state=PartState.FAILED)
+        outcomes = tuple(ProbeOutcome(probe=probe, status=status) for probe in self.probes)
         return RunOutcome(run_id=self.sandbox.run_id, probes=outcomes, removal=None)
 
     def run(self, scope: Scope, plan: RunPlan, progress: ProbeProgress | None = None) -> list[ProbeOutcome]:
@@ -279,15 +331,18 @@ class ProbeRun:
         return [msgspec.convert(found, view) for found in self.objects.list(view.api)]
 
 
-def write_outcomes(writer: BundleWriter, outcomes: Iterable[ProbeOutcome]) -> None:
+def write_outcomes(writer: BundleWriter, run: RunOutcome) -> None:
     """Put the observations into a bundle, and the reason where there are none."""
-    for outcome in outcomes:
+    for outcome in run.probes:
         path = outcome.probe.document.part_id
         if outcome.observations is not None:
             encoded = msgspec.json.format(msgspec.json.encode(outcome.observations), indent=1)
             writer.file(path, encoded)
         else:
             writer.file_unavailable(path, outcome.status.state, reason=outcome.status.reason)
+    if run.removal is not None:
+        seen = run.removal.observations(run.run_id, namespace=run.namespace)
+        writer.file(seen.part_id, msgspec.json.format(msgspec.json.encode(seen), indent=1))
 
 
 def _outcome(probe: Probe, view: Sandbox, scope: Scope) -> ProbeOutcome:

@@ -1,13 +1,15 @@
-"""The least rights that a collection needs, as manifests."""
+"""The least rights that a collection and probes need, as manifests."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from auditor.facts.parts import CORE_GROUP, Api
+from auditor.probe_rights import needed_rights, rules
 from auditor.reading_plan import RAW_PATHS, Plan
+from auditor.units.probe import Probe
 
 Manifest = dict[str, Any]
 
@@ -35,6 +37,33 @@ def manifests(plan: Plan, *, account: str, namespace: str, name: str = "auditor"
     ]
     if rules := _named_rules(plan, in_system=True):
         found += [_role("Role", name, rules, _SYSTEM), _binding("RoleBinding", "Role", name, subject, _SYSTEM)]
+    return found
+
+
+def probe_manifests(
+    probes: Sequence[Probe], *, account: str, namespace: str, sandbox: str = "", name: str = "auditor-probe"
+) -> list[Manifest]:
+    """A ClusterRole for what probes need outside of their namespace, a Role for what they need in it, and bindings.
+
+    Where each run makes its own namespace, there is only the ClusterRole: nobody can be given rights in a namespace
+    whose name is not known yet.
+
+    Args:
+        probes: that are to run.
+        account: the ServiceAccount that runs them.
+        namespace: where it lives.
+        sandbox: the existing namespace that they use; empty: one is made for each run.
+        name: of the roles and bindings.
+    """
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    needed = needed_rights(probes, own_namespace=not sandbox)
+    found = [
+        _role("ClusterRole", name, rules(needed.cluster_wide)),
+        _binding("ClusterRoleBinding", "ClusterRole", name, subject),
+    ]
+    if sandbox:
+        own = rules(needed.in_namespace)
+        found += [_role("Role", name, own, sandbox), _binding("RoleBinding", "Role", name, subject, sandbox)]
     return found
 
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import copy
-import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from auditor.facts.kube import ConfigMap, Node, Pod, StorageClass
 from auditor.facts.parts import PartState, named, part_of, raw
 from auditor.rbac import Manifest, cluster_rules, manifests
 from auditor.reading_plan import Plan, plan
 from auditor.registry import load_checks
+from tests import accounts
+from tests.accounts import NAMESPACE, wait_until_allowed
 from tests.collecting import collected, manifest, not_ok
-from tests.testbed import kubeconfig
-from tests.testbed.client import Cluster, wait_for
+from tests.testbed.client import Cluster
 
-NAMESPACE = "auditor"
 COREDNS = named(ConfigMap, "coredns", namespace="kube-system")
-Grant = Callable[[list[Manifest]], None]
+Grant = Callable[[list[Manifest]], object]
 
 
 def whole_plan() -> Plan:
@@ -34,48 +33,21 @@ def whole_plan() -> Plan:
 @pytest.fixture(scope="module")
 def account(cluster: Cluster) -> Iterator[str]:
     """A ServiceAccount of the tests' own."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    cluster.core.create_namespaced_service_account(NAMESPACE, {"metadata": {"name": name}})
-    yield name
-    cluster.core.delete_namespaced_service_account(name, NAMESPACE)
+    with accounts.account(cluster) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def as_account(cluster: Cluster, account: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its kubeconfig."""
-    folder = tmp_path_factory.mktemp("account")
-    return kubeconfig.write(folder / "kubeconfig", credentials=cluster.token(account, NAMESPACE))
+    return accounts.kubeconfig_of(cluster, account, tmp_path_factory.mktemp("account"))
 
 
 @pytest.fixture
 def grant(cluster: Cluster) -> Iterator[Grant]:
     """Applies roles and bindings; they are gone after the test."""
-    granted: list[Manifest] = []
-
-    def apply(documents: list[Manifest]) -> None:
-        for document in documents:
-            cluster.apply_object(document)
-            granted.append(document)
-
-    yield apply
-    for kind, name, namespace in {
-        (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace")) for each in granted
-    }:
-        cluster.resource(kind, "rbac.authorization.k8s.io/v1").delete(name=name, namespace=namespace)
-
-
-def wait_until_allowed(cluster: Cluster, account: str, attributes: dict[str, str], *, allowed: bool) -> None:
-    """The authorizer learns of roles a moment after they are written."""
-    review = {
-        "spec": {"user": f"system:serviceaccount:{NAMESPACE}:{account}", "resourceAttributes": attributes},
-    }
-    path = f"{cluster.api.configuration.host}/apis/authorization.k8s.io/v1/subjectaccessreviews"
-
-    def answered() -> bool:
-        answer = cluster.api.call_api("POST", path, {"Content-Type": "application/json"}, review)
-        return bool(yaml.safe_load(answer.read())["status"].get("allowed", False)) is allowed
-
-    wait_for(f"{attributes} to be {'allowed' if allowed else 'refused'}", answered, poll_seconds=0.05)
+    with ExitStack() as stack:
+        yield lambda documents: stack.enter_context(accounts.granted(cluster, documents))
 
 
 def test_under_the_printed_role_nothing_is_forbidden(

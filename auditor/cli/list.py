@@ -12,13 +12,32 @@ from auditor.cli.options import example, listing_format_option, settings_options
 from auditor.cli.output import write_json, write_table
 from auditor.config.settings import Configuration
 from auditor.model import Workload
-from auditor.registry import load_reports
+from auditor.registry import load_probes, load_reports
+from auditor.units.probe import Right
 
 Rows = list[dict[str, Any]]
 
 
 def _checks(configuration: Configuration) -> Rows:
     return [summary(check) for check in configuration.checks]
+
+
+def _probes(_: Configuration) -> Rows:
+    return [
+        {
+            "id": probe.id,
+            "title": probe.title,
+            "document": probe.document.part_id,
+            "rights": [_right(right) for right in probe.rights],
+        }
+        for probe in load_probes()
+    ]
+
+
+def _right(right: Right) -> str:
+    resource = f"{right.resource}.{right.group}" if right.group else right.resource
+    notes = [note for note, holds in (("in all namespaces", right.cluster_wide), ("optional", right.optional)) if holds]
+    return " ".join((right.verb, resource, f"({', '.join(notes)})" if notes else "")).rstrip()
 
 
 def _reports(_: Configuration) -> Rows:
@@ -46,6 +65,7 @@ def _workloads(configuration: Configuration) -> Rows:
 
 LISTINGS: dict[str, tuple[Callable[[Configuration], Rows], tuple[str, ...]]] = {
     "checks": (_checks, ("id", "severity", "title", "workloads")),
+    "probes": (_probes, ("id", "title")),
     "reports": (_reports, ("id", "extension", "title")),
     "profiles": (_profiles, ("id", "strictness", "workloads", "description")),
     "workloads": (_workloads, ("id", "checks")),
@@ -55,10 +75,10 @@ LISTINGS: dict[str, tuple[Callable[[Configuration], Rows], tuple[str, ...]]] = {
 
 @click.command(
     "list",
-    short_help="List checks, reports, profiles or workloads.",
+    short_help="List checks, probes, reports, profiles or workloads.",
     epilog=example(
         "auditor list checks",
-        "auditor list checks --format json",
+        "auditor list probes --format json",
     ),
 )
 @click.argument("what", type=click.Choice(list(LISTINGS)))

@@ -24,6 +24,7 @@ COMMANDS = {
     "list": "List checks, probes, reports, profiles or workloads.",
     "report": "Render an existing result in another format.",
     "rbac": "Print the least rights that an audit needs.",
+    "clean": "Remove what runs left on a cluster.",
     "config": "Show or validate the configuration.",
     "completion": "Print the completion script of a shell.",
 }

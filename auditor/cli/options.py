@@ -15,10 +15,10 @@ from click.shell_completion import CompletionItem
 
 from auditor.config.parameters import assigned
 from auditor.config.schema import BUILT_IN_PROFILES, FailOn, Given
-from auditor.config.settings import configure
+from auditor.config.settings import Configuration, configure
 from auditor.config.sources import split_list, workloads_from_text
 from auditor.model import Strictness, Workload
-from auditor.registry import load_checks, load_reports
+from auditor.registry import load_checks, load_probes, load_reports
 
 F = TypeVar("F", bound=Callable[..., Any])
 Option = Callable[[F], F]
@@ -43,6 +43,7 @@ def completed_from(known: Callable[[], Iterable[tuple[str, str]]]) -> Completer:
 
 
 complete_check = completed_from(lambda: ((check.id, check.title) for check in load_checks()))
+complete_probe = completed_from(lambda: ((probe.id, probe.title) for probe in load_probes()))
 complete_format = completed_from(lambda: ((report.id, report.title) for report in load_reports()))
 _complete_profile = completed_from(lambda: ((name, profile.description) for name, profile in BUILT_IN_PROFILES.items()))
 _complete_workload = completed_from(lambda: ((str(workload), "") for workload in Workload))
@@ -149,6 +150,52 @@ def settings_options(*names: str) -> Option[Any]:
         return decorated
 
     return decorate
+
+
+_SANDBOX: dict[str, tuple[str, str]] = {
+    "agent_image": ("images", "agent"),
+    "mirror": ("images", "mirror"),
+    "namespace": ("sandbox", "namespace"),
+    "storage_classes": ("probes", "storage_classes"),
+    "external_name": ("probes", "external_name"),
+    "load_balancer": ("probes", "load_balancer"),
+}
+"""Flags that overrule the file's sections: the section and the key."""
+
+
+def sandbox_options(function: F) -> Callable[..., Any]:
+    """Give a command the flags that overrule the sections ``images``, ``sandbox`` and ``probes`` of the file.
+
+    It must stand below :func:`settings_options`, whose ``configuration`` it changes.
+    """
+
+    @functools.wraps(function)
+    def command(*, configuration: Configuration, **options: Any) -> Any:
+        given: dict[str, dict[str, Any]] = {"images": {}, "sandbox": {}, "probes": {}}
+        for flag, (section, key) in _SANDBOX.items():
+            if value := options.pop(flag):
+                given[section][key] = value
+        return function(configuration=configuration.with_sandbox(**given), **options)
+
+    for option in reversed(
+        (
+            click.option("--namespace", metavar="NAME", help="Existing namespace to use. [default: one is made]"),
+            click.option("--agent-image", metavar="IMAGE", help="Image of the probes' pods."),
+            click.option("--mirror", metavar="PREFIX", help="Registry for images that name none."),
+            click.option(
+                "--storage-class",
+                "storage_classes",
+                multiple=True,
+                metavar="GLOB",
+                callback=_lists,
+                help="Class to prove; repeatable. [default: the default one, and those in use]",
+            ),
+            click.option("--external-name", metavar="NAME", help="Name outside of the cluster to resolve."),
+            click.option("--load-balancer", is_flag=True, help="Also ask for a load balancer, which may cost money."),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def output_option(function: F) -> F:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from auditor.config.verify import (
     selection_mistakes,
     waiver_mistakes,
 )
+from auditor.errors import ConfigError
 from auditor.model import Strictness, Waiver, Workload
 from auditor.registry import Registry, load_checks
 from auditor.sandbox.scope import ProbeOptions
@@ -93,6 +94,25 @@ class Configuration:
     file: FoundFile | None
     checks: Registry[Check]
     warnings: tuple[str, ...] = ()
+
+    def with_sandbox(
+        self, *, images: Mapping[str, Any], sandbox: Mapping[str, Any], probes: Mapping[str, Any]
+    ) -> Configuration:
+        """The same, with some keys of the sections ``images``, ``sandbox`` and ``probes`` overruled by flags.
+
+        Raises:
+            ConfigError: pull secrets are named and no namespace that may hold them.
+        """
+        settings = self.settings
+        own = msgspec.structs.replace(settings.sandbox.images, **images)
+        place = msgspec.structs.replace(settings.sandbox, images=own, **sandbox)
+        if own.pull_secrets and not place.namespace:
+            raise ConfigError(
+                "images.pull_secrets are named, and a namespace that is made for the run cannot hold them.",
+                next_step="Name a namespace that does: --namespace, or sandbox.namespace in auditor.yaml",
+            )
+        options = msgspec.structs.replace(settings.probes, **probes)
+        return replace(self, settings=msgspec.structs.replace(settings, sandbox=place, probes=options))
 
     def in_force(self) -> dict[str, dict[str, Any]]:
         """Value and origin of each setting and of each parameter that was given, as JSON values."""

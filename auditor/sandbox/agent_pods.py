@@ -29,6 +29,7 @@ __all__ = [
     "results",
     "run",
     "run_all",
+    "started",
 ]
 
 ARGUMENTS = "AUDITOR_ARGUMENTS"
@@ -136,6 +137,26 @@ def results(log_text: str) -> list[dict[str, Any]]:
     return framing.parse(log_text).results
 
 
+def started(sandbox: Sandbox, pod_name: str, *, seconds: float | None = None) -> None:
+    """Wait until an agent runs or has run.
+
+    Args:
+        sandbox: where the pod lives.
+        pod_name: of the pod.
+        seconds: the deadline; the patience of the settings where it is not given.
+
+    Raises:
+        TroubleError: it did not start; it says why.
+        ObjectError: the pod may not be read.
+        StoppedError: the run is being ended.
+    """
+    since = time.monotonic()
+    concerning = (Pod.api.kind, pod_name)
+    sandbox.wait_for(
+        f"pod {pod_name} starts", lambda: _begun(sandbox, pod_name, since), seconds=seconds, concerning=concerning
+    )
+
+
 def finished(sandbox: Sandbox, pod_name: str, *, seconds: float) -> list[dict[str, Any]]:
     """Wait until an agent has ended, and return all that it observed.
 
@@ -149,17 +170,19 @@ def finished(sandbox: Sandbox, pod_name: str, *, seconds: float) -> list[dict[st
         ObjectError: the pod may not be read.
         StoppedError: the run is being ended.
     """
-    started = time.monotonic()
-    concerning = (Pod.api.kind, pod_name)
-    sandbox.wait_for(f"pod {pod_name} starts", lambda: _begun(sandbox, pod_name, started), concerning=concerning)
+    since = time.monotonic()
+    started(sandbox, pod_name)
     sandbox.wait_for(
-        f"the task of pod {pod_name} ends", lambda: _ended(sandbox, pod_name), seconds=seconds, concerning=concerning
+        f"the task of pod {pod_name} ends",
+        lambda: _ended(sandbox, pod_name),
+        seconds=seconds,
+        concerning=(Pod.api.kind, pod_name),
     )
     said = _final_log(sandbox, pod_name)
     log = framing.parse(said)
     if log.is_whole:
         return log.results
-    raise TroubleError(_failure(sandbox, pod_name, log, said, time.monotonic() - started))
+    raise TroubleError(_failure(sandbox, pod_name, log, said, time.monotonic() - since))
 
 
 def run(sandbox: Sandbox, manifest: Manifest, *, seconds: float) -> list[dict[str, Any]]:

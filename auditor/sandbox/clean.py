@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 from auditor.cluster import ObjectError, Objects
 from auditor.facts.kube import Deployment, Namespace, PersistentVolume, PersistentVolumeClaim, Pod, StatefulSet
+from auditor.facts.observations.sandbox import LeftBehind, SandboxObservations
 from auditor.facts.parts import Api
 from auditor.sandbox import labels
 from auditor.sandbox.kinds import JOB, VOLUME_SNAPSHOT_CONTENT
@@ -52,12 +53,34 @@ class Removal:
         left: those that are not.
         unseen: what could not be looked at, so that something may be left there: the resource, and why.
         notes: what else a reader should know.
+        began_at: when the removal began.
+        seconds: that it took.
     """
 
     removed: dict[str, int]
     left: tuple[Leftover, ...] = ()
     unseen: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+
+    def observations(self, run_id: str, *, namespace: str) -> SandboxObservations:
+        """What a bundle holds of it.
+
+        Args:
+            run_id: of the run.
+            namespace: in which it was.
+        """
+        return SandboxObservations(
+            started_at=self.began_at,
+            took_seconds=self.seconds,
+            run_id=run_id,
+            namespace=namespace,
+            removed=self.removed,
+            left=tuple(LeftBehind(**asdict(each)) for each in self.left),
+            unseen=self.unseen,
+            notes=self.notes,
+        )
 
 
 def remove_run(
@@ -114,6 +137,7 @@ class _Work:
         self._asked: set[tuple[str, str]] = set()
         self._notes: list[str] = []
         self._settled_at = 0.0
+        self._began_at, self._began = datetime.now(UTC), time.monotonic()
 
     @property
     def is_settled(self) -> bool:
@@ -170,6 +194,8 @@ class _Work:
             ),
             unseen=dict(sorted(self._finder.unseen.items())),
             notes=tuple(self._notes),
+            began_at=self._began_at,
+            seconds=time.monotonic() - self._began,
         )
 
     # Looking

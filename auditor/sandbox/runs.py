@@ -11,7 +11,16 @@ from auditor.cluster import Objects
 from auditor.facts.kube import Namespace
 from auditor.facts.parts import Api
 from auditor.sandbox import labels
-from auditor.sandbox.traces import NAMESPACE_PREFIX, VOLUMES, Finder, Trace, belongs_to, claimed, is_made_for_its_claim
+from auditor.sandbox.traces import (
+    NAMESPACE_PREFIX,
+    VOLUMES,
+    Finder,
+    Trace,
+    belongs_to,
+    claimed,
+    is_made_for_its_claim,
+    own_namespace,
+)
 
 _OWN_NAMESPACE = re.compile(rf"{NAMESPACE_PREFIX}([0-9a-f]{{10}})")
 
@@ -40,22 +49,25 @@ class FoundRun:
         return only_volumes if self.expires_at is None else self.expires_at <= now
 
 
-def find_runs(objects: Objects, *, namespace: str = "") -> tuple[list[FoundRun], dict[str, str]]:
+def find_runs(objects: Objects, *, namespace: str = "", run_id: str = "") -> tuple[list[FoundRun], dict[str, str]]:
     """The runs of which something is there, the oldest first, and what could not be looked at.
 
     Args:
         objects: the cluster's.
         namespace: the only one to look in; empty: all.
+        run_id: of the only run to look for, which also works where the account may look in its namespace only.
     """
     finder = Finder(objects, namespace=namespace)
     by_run: dict[str, dict[str, Trace]] = {}
-    for trace in finder.marked(labels.ALL, finder.kinds()):
+    selector, own = (labels.of_run(run_id), own_namespace(run_id)) if run_id else (labels.ALL, "")
+    for trace in finder.marked(selector, finder.kinds(), own_namespace=own):
         by_run.setdefault(trace.labels[labels.RUN], {})[trace.uid] = trace
     for api in VOLUMES:
         for trace in finder.all(api):
-            if run_id := _run_of_volume(trace, by_run, finder.get):
-                by_run.setdefault(run_id, {})[trace.uid] = trace
-    runs = [_found(run_id, list(traces.values())) for run_id, traces in by_run.items()]
+            owner = _run_of_volume(trace, by_run, finder.get)
+            if owner and owner == (run_id or owner):
+                by_run.setdefault(owner, {})[trace.uid] = trace
+    runs = [_found(found, list(traces.values())) for found, traces in by_run.items()]
     return sorted(runs, key=lambda run: run.began_at), finder.unseen
 
 

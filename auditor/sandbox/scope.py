@@ -17,6 +17,10 @@ class ProbeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Globs of the classes to prove; empty: the default class, and those that claims use."""
     storage_bytes: int = 1024**3
     """Of each test volume."""
+    shared_storage_classes: tuple[str, ...] = ()
+    """Globs of further classes whose volumes several nodes write at once; the usual file systems are known."""
+    burst_claims: int = 10
+    """Claims of the default class that are made at once; 0: none."""
     disk_seconds: float = 10.0
     """Of each disk measurement, of which there are three per class."""
     lease_seconds: float = 60.0

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from auditor import Facts, Finding
 from auditor.facts.corefile import Corefile, CorefileError, ServerBlock
 from auditor.facts.corefile.plugins import KubernetesPlugin, cluster_domain, read_kubernetes
-from auditor.facts.dns import ClusterDns, find_corefile, find_dns, load_corefile, place
+from auditor.facts.dns import (
+    CUSTOM_COREFILE,
+    CUSTOM_FOLDER,
+    ClusterDns,
+    find_corefile,
+    find_dns,
+    load_corefile,
+    place,
+)
 from auditor.facts.kube import ConfigMap
 
 from .._wording import full_name, listed
@@ -137,9 +145,12 @@ def not_served(reading: Reading) -> Finding:
     )
 
 
-def edit(config_map: ConfigMap) -> str:
-    """The command that opens a Corefile."""
-    return f"kubectl --namespace {config_map.namespace} edit configmap {config_map.name}"
+def edit(config_map: ConfigMap, file: str = "") -> str:
+    """The command that opens a Corefile, or the ConfigMap that a file which it imports lies in."""
+    namespace, name = (
+        CUSTOM_COREFILE if file.startswith(f"{CUSTOM_FOLDER}/") else (config_map.namespace, config_map.name)
+    )
+    return f"kubectl --namespace {namespace} edit configmap {name}"
 
 
 def without_braces(text: str) -> str:

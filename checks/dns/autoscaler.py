@@ -265,7 +265,7 @@ def _without(facts: Facts, dns: ClusterDns, target: str, params: AutoscalerParam
         return Finding.unknown(
             f"Nothing in the cluster scales {name} on {size}, and whether the EKS add-on does cannot be seen.",
             subjects=subjects,
-            fix="Look for autoScaling in the add-on's configuration; if it is on, set scaled_from_outside of this check.",
+            fix="Look for autoScaling in the add-on's configuration; if it is on, set scaled_from_outside.",
             command="aws eks describe-addon --addon-name coredns --query addon.configurationValues --cluster-name NAME",
         )
     message = (

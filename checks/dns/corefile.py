@@ -122,7 +122,7 @@ def corefile(facts: Facts, params: CorefileParameters) -> Iterator[Finding]:
         reading = read_located(facts, located)
         findings = [*_broken_parts(reading, params), *_shortcomings(reading, params)]
     except CorefileError as error:
-        yield _refused(located.config_map, place(error.file, error.line), without_braces(error.what))
+        yield _refused(located.config_map, error.file, error.line, without_braces(error.what))
         return
     yield from findings
     if not findings:
@@ -133,13 +133,14 @@ def corefile(facts: Facts, params: CorefileParameters) -> Iterator[Finding]:
         )
 
 
-def _refused(config_map: ConfigMap, where: str, what: str) -> Finding:
+def _refused(config_map: ConfigMap, file: str, line: int, what: str) -> Finding:
+    where = place(file, line)
     return Finding.fail(
         f"CoreDNS would not start with the Corefile in ConfigMap {full_name(config_map)}: {where}: {what}; a valid "
         "Corefile was expected. Pods that run keep the old one until they restart.",
         subjects=[config_map.subject],
         fix=f"Correct {where}.",
-        command=edit(config_map),
+        command=edit(config_map, file),
         evidence={"place": where, "error": what},
     )
 
@@ -157,10 +158,12 @@ def _repeated(reading: Reading) -> Iterator[Finding]:
     for block in reading.corefile.blocks:
         counts = Counter(each.name for each in block.directives if each.name in _ONCE)
         for name in sorted(name for name, count in counts.items() if count > 1):
-            places = [place(each.file, each.line) for each in block.named(name)]
+            uses = block.named(name)
+            places = [place(each.file, each.line) for each in uses]
             yield _refused(
                 reading.config_map,
-                places[-1],
+                uses[-1].file,
+                uses[-1].line,
                 f"plugin {name} stands more than once in the block of {listed(block.keys)} ({listed(places)})",
             )
 
@@ -172,7 +175,8 @@ def _swallowed_braces(reading: Reading) -> Iterator[Finding]:
                 if "}" in option.args:
                     yield _refused(
                         reading.config_map,
-                        place(option.file, option.line),
+                        option.file,
+                        option.line,
                         f"the closing brace on the line of {option.name} is taken for one more argument; it needs a "
                         "line of its own",
                     )
@@ -191,21 +195,20 @@ def _foreign(reading: Reading, params: CorefileParameters) -> Iterator[Finding]:
         each.name: each for block in reading.corefile.blocks for each in block.directives if each.name not in known
     }
     for name, directive in sorted(foreign.items()):
-        where = place(directive.file, directive.line)
-        message = f"{name!r} ({where}) is not one of CoreDNS' own plugins"
-        crashing = _crashing(reading.dns)
-        if crashing:
+        if crashing := _crashing(reading.dns):
             yield _refused(
                 reading.config_map,
-                where,
+                directive.file,
+                directive.line,
                 f"{name!r} is not one of CoreDNS' own plugins, and {listed(crashing)} {_crash(crashing)}",
             )
             continue
         yield Finding.warn(
-            f"{message}; a build of CoreDNS without it does not start.",
+            f"{name!r} ({place(directive.file, directive.line)}) is not one of CoreDNS' own plugins, as was "
+            "expected; a build of CoreDNS without it does not start.",
             subjects=[reading.config_map.subject],
             fix="Correct or remove it, or name it in external_plugins of this check if the site's CoreDNS has it.",
-            command=edit(reading.config_map),
+            command=edit(reading.config_map, directive.file),
         )
 
 
@@ -240,7 +243,8 @@ def _no_kubernetes(reading: Reading) -> Finding:
     block = reading.cluster_block
     seen = "no block has one"
     if block is not None:
-        seen = f"the block of {listed(block.keys)} (line {block.line}) answers for svc.{reading.domain} and has none"
+        domain = (reading.domain or "").removesuffix(".")
+        seen = f"the block of {listed(block.keys)} (line {block.line}) answers for svc.{domain} and has none"
     return Finding.fail(
         f"{name} has no kubernetes plugin that answers for names of Services ({seen}), one was expected: they do not "
         "resolve.",

@@ -11,7 +11,7 @@ from auditor.facts.dns import COREFILE_PARTS
 from auditor.facts.kube import Pod, Service
 
 from .._wording import full_name
-from ._corefile import not_served, read_corefile, without_braces
+from ._corefile import not_served, read_corefile
 
 
 class DomainParameters(Parameters, frozen=True, kw_only=True):
@@ -67,8 +67,7 @@ def cluster_domain(facts: Facts, params: DomainParameters) -> Iterator[Finding]:
     domain, where = reading.domain.removesuffix("."), f"ConfigMap {full_name(reading.config_map)}"
     if is_symbolic(domain):
         yield Finding.unknown(
-            f"The cluster's domain cannot be told: {where} has it from an environment variable "
-            f"({without_braces(domain)}).",
+            f"The cluster's domain cannot be told: {where} has it from an environment variable.",
             subjects=[reading.config_map.subject],
             fix="Look at the environment of the CoreDNS pods.",
         )

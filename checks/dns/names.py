@@ -57,33 +57,44 @@ def headless_names(facts: Facts) -> Iterator[Finding]:
     if plugin is None:
         yield not_served(reading)
         return
-    where = place(plugin.directive.file, plugin.directive.line)
     found = False
-    if not plugin.has_endpoints:
+    for finding in _hiding(facts, reading, plugin):
         found = True
+        yield finding
+    if not found:
+        yield _shown(reading, place(plugin.directive.file, plugin.directive.line))
+
+
+def _hiding(facts: Facts, reading: Reading, plugin: KubernetesPlugin) -> Iterator[Finding]:
+    if not plugin.has_endpoints:
         yield Finding.fail(
-            f"The kubernetes plugin has the option noendpoints ({where}, ConfigMap {full_name(reading.config_map)}), "
-            "none was expected: names of headless Services and of their pods do not resolve.",
+            f"The kubernetes plugin has the option noendpoints ({_place(plugin, 'noendpoints')}, ConfigMap "
+            f"{full_name(reading.config_map)}), none was expected: names of headless Services and of their pods do not "
+            "resolve.",
             subjects=[reading.config_map.subject],
             fix="Remove noendpoints from the kubernetes block of the Corefile.",
             command=edit(reading.config_map),
         )
     for option, text, hidden in _filters(facts, plugin):
-        found = True
-        yield _filtered(reading, f"{option} {text}", where, hidden)
-    if found:
-        return
+        yield _filtered(reading, f"{option} {text}", _place(plugin, option), hidden)
+
+
+def _shown(reading: Reading, where: str) -> Finding:
     if reading.corefile.missing:
-        yield Finding.unknown(
+        return Finding.unknown(
             f"Whether the kubernetes plugin ({where}) hides anything cannot be told: the Corefile imports "
             f"{reading.unknown_imports}.",
             subjects=[reading.config_map.subject],
             fix="Look whether the imported files hold noendpoints, namespaces, namespace_labels or labels.",
         )
-        return
-    yield Finding.ok(
+    return Finding.ok(
         f"The kubernetes plugin ({where}) knows the endpoints of all namespaces.", subjects=[reading.config_map.subject]
     )
+
+
+def _place(plugin: KubernetesPlugin, option: str) -> str:
+    directive = plugin.directive.option(option) or plugin.directive
+    return place(directive.file, directive.line)
 
 
 def _filters(facts: Facts, plugin: KubernetesPlugin) -> Iterator[tuple[str, str, list[Service] | None]]:

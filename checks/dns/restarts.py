@@ -91,8 +91,8 @@ def no_restarts(facts: Facts, params: RestartsParameters) -> Iterator[Finding]:
         yield _finding(dns, trouble, found, params)
     if not groups:
         yield Finding.ok(
-            f"None of {counted(len(dns.pods), 'DNS pod')} crashes or has restarted within {params.window_minutes:g} "
-            "minutes.",
+            f"{counted(len(dns.pods), 'DNS pod')}: no container crashes or has restarted in the last "
+            f"{params.window_minutes:g} minutes.",
             subjects=[pod.subject for pod in dns.pods],
         )
 

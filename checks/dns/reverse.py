@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from auditor import Facts, Finding, Severity, Workload, check
 from auditor.facts.corefile import Corefile
-from auditor.facts.corefile.plugins import read_kubernetes
+from auditor.facts.corefile.plugins import KubernetesPlugin, read_kubernetes
 from auditor.facts.corefile.zones import IPV4_REVERSE, IPV6_REVERSE, closest, is_within
 from auditor.facts.dns import COREFILE_PARTS, place
 from auditor.facts.kube import EndpointSlice, Pod, Service
 
-from .._wording import EXAMPLES_AT_MOST, counted, full_name, listed
+from .._wording import EXAMPLES_AT_MOST, full_name, listed
 from ._corefile import Reading, edit, not_served, read_corefile
 
 _ZONES = {"IPv4": IPV4_REVERSE, "IPv6": IPV6_REVERSE}
@@ -64,56 +64,66 @@ def reverse_zones(facts: Facts) -> Iterator[Finding]:
         return
     families = reading.dns.service.spec.ip_families or ("IPv4",)
     for family in sorted(set(families) & _ZONES.keys()):
-        yield _judge(facts, reading, _ZONES[family])
+        yield _judge(facts, reading, reading.kubernetes, _ZONES[family])
 
 
-def _judge(facts: Facts, reading: Reading, zone: str) -> Finding:
+def _judge(facts: Facts, reading: Reading, plugin: KubernetesPlugin, zone: str) -> Finding:
     subjects = [reading.config_map.subject]
-    where = place(reading.kubernetes.directive.file, reading.kubernetes.directive.line) if reading.kubernetes else ""
+    where = place(plugin.directive.file, plugin.directive.line)
+    name = zone.removesuffix(".")
     if _answers(reading.corefile, zone) and not reading.corefile.blocks_below(zone):
-        return Finding.ok(f"The kubernetes plugin answers for {zone} ({where}).", subjects=subjects)
-    if not _answers_any(reading.corefile, zone):
-        if reading.corefile.missing:
-            return _imported(reading, zone)
-        return Finding.fail(
-            f"No kubernetes plugin of the Corefile in ConfigMap {full_name(reading.config_map)} answers for {zone} "
-            f"({where}), it was expected to: addresses of pods have no names.",
+        return Finding.ok(f"The kubernetes plugin answers for {name} ({where}).", subjects=subjects)
+    if _answers_any(reading.corefile, zone):
+        return _by_addresses(facts, reading, zone)
+    if reading.corefile.missing:
+        return Finding.unknown(
+            f"Whether a kubernetes plugin answers for {name} cannot be told: the Corefile imports "
+            f"{reading.unknown_imports}.",
             subjects=subjects,
-            fix=f"Add {zone.removesuffix('.')} to the zones of the kubernetes plugin.",
-            command=edit(reading.config_map),
+            fix="Look whether the imported files hold it.",
         )
+    return Finding.fail(
+        f"No kubernetes plugin of the Corefile in ConfigMap {full_name(reading.config_map)} answers for {name} "
+        f"({where}), it was expected to: addresses of pods have no names.",
+        subjects=subjects,
+        fix=f"Add {name} to the zones of the kubernetes plugin.",
+        command=edit(reading.config_map),
+    )
+
+
+def _by_addresses(facts: Facts, reading: Reading, zone: str) -> Finding:
+    """What to say where a kubernetes plugin answers for parts of a zone: it depends on where the addresses lie."""
+    subjects, part = [reading.config_map.subject], zone.removesuffix(".")
     addresses = _addresses(facts, zone)
     nameless = [address for address, name in addresses.items() if not _answers(reading.corefile, name)]
+    if nameless and reading.corefile.missing:
+        return Finding.unknown(
+            f"Whether a kubernetes plugin answers for {listed(nameless)} cannot be told: the Corefile imports "
+            f"{reading.unknown_imports}.",
+            subjects=subjects,
+            fix="Look whether the imported files hold it.",
+        )
     if nameless:
         return Finding.fail(
-            f"DNS has no names for {len(nameless)} of {counted(len(addresses), 'address')} behind Services "
-            f"({listed(nameless)}): no kubernetes plugin of the Corefile in ConfigMap {full_name(reading.config_map)} "
-            f"answers for their part of {zone}, it was expected to.",
+            f"DNS has no names for {len(nameless)} of {len(addresses)} addresses behind Services ({listed(nameless)}): "
+            f"no kubernetes plugin of the Corefile in ConfigMap {full_name(reading.config_map)} answers for their "
+            f"part of {part}, it was expected to.",
             subjects=subjects,
-            fix=f"Let the kubernetes plugin answer for all of {zone.removesuffix('.')}, and no other server block for "
-            "parts of it that pods have addresses in.",
+            fix=f"Let the kubernetes plugin answer for all of {part}, and no other server block for parts of it that "
+            "pods have addresses in.",
             command=edit(reading.config_map),
             evidence={"addresses": nameless[:EXAMPLES_AT_MOST]},
         )
     if not addresses:
         return Finding.unknown(
-            f"The kubernetes plugin answers for parts of {zone} only, and there are no addresses to try them with.",
+            f"The kubernetes plugin answers for parts of {part} only, and there are no addresses to try them with.",
             subjects=subjects,
-            fix=f"Let the kubernetes plugin answer for all of {zone.removesuffix('.')}.",
+            fix=f"Let the kubernetes plugin answer for all of {part}.",
         )
     return Finding.ok(
-        f"The kubernetes plugin answers for the part of {zone} that all {counted(len(addresses), 'address')} behind "
-        "Services lie in.",
+        f"The kubernetes plugin answers for the part of {part} that all addresses behind Services ({len(addresses)}) "
+        "lie in.",
         subjects=subjects,
-    )
-
-
-def _imported(reading: Reading, zone: str) -> Finding:
-    return Finding.unknown(
-        f"Whether a kubernetes plugin answers for {zone} cannot be told: the Corefile imports "
-        f"{reading.unknown_imports}.",
-        subjects=[reading.config_map.subject],
-        fix="Look whether the imported files hold it.",
     )
 
 

@@ -100,8 +100,9 @@ def _over_zones(pods: Sequence[Pod], possible: dict[str, Node], nodes: Sequence[
         )
         return
     zone_of = {node.name: node.zone for node in nodes}
-    used = {zone_of.get(pod.spec.node_name or "") for pod in pods}
-    if None in used:
+    found = [zone_of.get(pod.spec.node_name or "") for pod in pods]
+    used = {zone for zone in found if zone}
+    if len(used) <= 1 and None in found:
         yield Finding.unknown(
             f"In which zones the DNS pods run cannot be told: a node of theirs has no zone label, "
             f"while others are in {listed(zones)}.",
@@ -110,7 +111,7 @@ def _over_zones(pods: Sequence[Pod], possible: dict[str, Node], nodes: Sequence[
         )
     elif len(used) == 1:
         yield Finding.warn(
-            f"All {len(pods)} ready DNS pods run in zone {listed(sorted(map(str, used)))}, nodes in {listed(zones)} "
+            f"All {len(pods)} ready DNS pods run in zone {listed(sorted(used))}, nodes in {listed(zones)} "
             "could take them; several zones were expected: when that zone fails, no name resolves.",
             subjects=subjects,
             fix="Add a topology spread constraint over topology.kubernetes.io/zone, and restart the pods one by one.",

@@ -54,7 +54,7 @@ def no_node_to_judge(facts: Facts) -> Finding:
     nodes = facts.list(Node)
     if nodes and all(is_virtual(node) for node in nodes):
         return Finding.skip(
-            f"All {counted(len(nodes), 'node')} are virtual (Fargate, virtual-kubelet or KWOK), "
+            f"The cluster has only virtual nodes ({len(nodes)}, of Fargate, virtual-kubelet or KWOK), "
             "so there is no machine to judge."
         )
     return Finding.unknown(

@@ -22,12 +22,14 @@ _FIRST_KERNEL = (5, 8)
 _BACKPORTS = re.compile(r"\.el8")
 """Red Hat's kernel 4.18 has cgroup v2 from later ones."""
 
-_V1_ONLY = re.compile(r"Amazon Linux 2$|(Red Hat Enterprise Linux|CentOS|Oracle Linux|Scientific Linux)\D* 7\b")
+_V1_ONLY = re.compile(
+    r"Amazon Linux 2(?: \(.*\))?$|(Red Hat Enterprise Linux|CentOS|Oracle Linux|Scientific Linux)\D* 7\b"
+)
 """OS images whose systemd, 219, knows only cgroup v1."""
 
 _V1_BY_DEFAULT = re.compile(
     r"(Red Hat Enterprise Linux|CentOS|Rocky Linux|AlmaLinux|Oracle Linux)( \D*| )8\b"
-    r"|Red Hat Enterprise Linux CoreOS 4(0\d|1[0-3])\."
+    r"|Red Hat Enterprise Linux CoreOS 4([6-9]|1[0-3])\."
     r"|Ubuntu (1\d\.\d\d|20\.\d\d|21\.04)\b"
     r"|Debian GNU/Linux (8|9|10)\b"
     r"|Fedora\D* (2\d|30)\b"
@@ -122,10 +124,10 @@ def _by_kubelet(node: Node, configuration: KubeletConfiguration | None) -> _Verd
     if kubelet is None:
         return _Verdict(Status.UNKNOWN, "the kubelet's version is not told")
     if configuration is not None and configuration.refuses_cgroup_v1(kubelet):
-        said = "says" if configuration.fail_cgroup_v1 else "leaves it at the default of"
+        said = "sets failCgroupV1" if configuration.fail_cgroup_v1 else "leaves failCgroupV1 at its default, true"
         return _Verdict(
             Status.OK,
-            f"kubelet {kubelet.release} runs and refuses cgroup v1 ({configuration.source} {said} failCgroupV1)",
+            f"kubelet {kubelet.release} runs and refuses cgroup v1 ({configuration.source} {said})",
         )
     if (kubelet.major, kubelet.minor) < REFUSES_CGROUP_V1_SINCE:
         reason = (

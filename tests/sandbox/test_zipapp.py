@@ -24,7 +24,7 @@ NAMES = [str(path.relative_to(path.parents[2] if path.parent.name == "tasks" els
 
 LATER_THAN_39 = {
     "pairwise", "batched", "ExceptionGroup", "TaskGroup", "timeout_at", "tomllib", "StrEnum", "UTC", "bit_count",
-    "stdlib_module_names", "aiter", "anext", "hardlink_to", "walk", "file_digest", "slots", "kw_only", "override",
+    "stdlib_module_names", "aiter", "anext", "hardlink_to", "file_digest", "slots", "kw_only", "override",
     "Self", "assert_never", "TypeAlias", "ParamSpec", "NotRequired", "add_note", "fromisoformat",
 }  # fmt: skip
 """Names of the standard library that the agent must do without; ``fromisoformat`` reads no ``Z`` there."""

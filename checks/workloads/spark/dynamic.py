@@ -10,6 +10,7 @@ from auditor import Facts, Finding, Parameters, Severity, Workload, check, thres
 from auditor.facts.kube import Node, Pod
 from auditor.facts.kube.spark import AnySparkApplication, flag
 
+from ..._nodes import SPOT_LABELS
 from ..._wording import examples, full_name, listed
 from ._applications import APPLICATIONS, application_of, applications, described, executors, nothing_to_judge
 
@@ -26,15 +27,7 @@ class DynamicParameters(Parameters, frozen=True, kw_only=True):
             "Node labels, each `key=value`, of capacity that may be taken back at short notice.",
             source="Labels that EKS, Karpenter, GKE, AKS and ACK set on spot or preemptible nodes.",
         ),
-    ] = (
-        "eks.amazonaws.com/capacityType=SPOT",
-        "karpenter.sh/capacity-type=spot",
-        "cloud.google.com/gke-spot=true",
-        "cloud.google.com/gke-preemptible=true",
-        "kubernetes.azure.com/scalesetpriority=spot",
-        "alibabacloud.com/spot-strategy=SpotAsPriceGo",
-        "alibabacloud.com/spot-strategy=SpotWithPriceLimit",
-    )
+    ] = SPOT_LABELS
 
 
 @check(
