@@ -15,6 +15,7 @@ import click
 from auditor.cli.options import FILE, example, logging_options
 from auditor.cli.output import note, progress, write_table, write_text
 from auditor.cluster import ApiServer, Connection, Limits, Objects, RequestError, connect
+from auditor.cluster.pace import Deadline
 from auditor.cluster.requests import unreachable
 from auditor.errors import ClusterError, UsageError
 from auditor.sandbox.clean import Removal, remove_run
@@ -24,6 +25,7 @@ from auditor.sandbox.space import StoppedError
 
 _LIMITS = Limits(requests_per_second=100, parallel_requests=8)
 _RUNS_AT_ONCE = 4
+_ANSWER_SECONDS = 10.0
 _LEFT = 1
 _UNDETERMINED = 5
 _HEADINGS = ("RUN", "AGE", "EXPIRES", "NAMESPACE", "OBJECTS", "")
@@ -77,7 +79,7 @@ def command(
     """
     if sum((bool(run_id), expired, everything)) > 1:
         raise UsageError("Only one of --run, --expired and --all can be given.", next_step="auditor clean --help")
-    if not (yes or dry_run or sys.stdin.isatty()):
+    if not (yes or dry_run or _is_terminal()):
         raise UsageError("There is nobody to ask.", next_step="Give --yes, or --dry-run to see what would be removed.")
     objects = _objects(connect(context, kubeconfig=kubeconfig))
     with orderly_end(), progress("Looking for runs"):
@@ -98,10 +100,14 @@ def command(
     return _UNDETERMINED if any(removal.unseen for removal in removals) else 0
 
 
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
 def _objects(connection: Connection) -> Objects:
     objects = Objects(ApiServer(connection, _LIMITS))
     try:
-        objects.json("/version", dict)
+        objects.server.json("/version", dict, deadline=Deadline(_ANSWER_SECONDS))
     except RequestError as error:
         if error.status is None or error.status == HTTPStatus.UNAUTHORIZED:
             raise unreachable(connection.server, error) from error

@@ -88,9 +88,8 @@ def command(
         raise UsageError("There is no terminal to ask whether the plan may be carried out.", next_step="Give --yes.")
     settings = configuration.settings
     parts = needed_parts(settings, configuration.checks)
-    connection = connect(context, kubeconfig=kubeconfig)
     run = ProbeRun(
-        connection,
+        connect(context, kubeconfig=kubeconfig),
         wanted_probes(load_probes(), parts, patterns),
         settings=settings.sandbox,
         options=settings.probes,
@@ -99,6 +98,7 @@ def command(
     )
     with orderly_end():
         prepared = run.prepare()
+        connection = connect(context, kubeconfig=kubeconfig)  # reading has a pace, and so connections, of its own
         if output is None or dry_run:
             write_text("".join(manifests(run, prepared.plan_or_error())))
             return 0

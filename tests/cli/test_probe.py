@@ -8,12 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from click.testing import Result
+from click.testing import CliRunner, Result
 
+from auditor.cli.main import cli
 from auditor.facts.observations.api import ApiObservations
 from auditor.probing import DRY_RUN_ID
 from tests.collecting import manifest
@@ -111,21 +111,20 @@ def test_flags_overrule_the_file(run: Run, test_bed: Cluster) -> None:
     assert {each["spec"]["priorityClassName"] for each in pods} == {"low"}
 
 
-@pytest.mark.parametrize("answer", ["n\n", ""])
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
 def test_who_does_not_agree_gets_nothing(
-    run: Run, test_bed: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+    test_bed: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     monkeypatch.setattr("auditor.cli.probe._can_ask", lambda: True)
-    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: answer.strip() or _raise(EOFError()))
-    result = run("probe", "--kubeconfig", KUBECONFIG, *ONLY_API, "-o", tmp_path / "bundle")
+    before = run_namespaces(test_bed)
+    words = ["probe", f"--kubeconfig={KUBECONFIG}", *ONLY_API, f"--output={tmp_path / 'bundle'}"]
+    result = CliRunner().invoke(cli, words, input=answer)
 
-    assert result.exit_code == (1 if answer else 130)
+    assert result.exit_code == (1 if answer else 130)  # nobody there: as after Ctrl-C
     assert "takes        about" in result.stderr
+    assert "Go on? [y/N]" in result.stderr
     assert not (tmp_path / "bundle").exists()
-
-
-def _raise(error: BaseException) -> Any:
-    raise error
+    assert run_namespaces(test_bed) <= before
 
 
 # --- the run
@@ -145,6 +144,7 @@ def test_what_was_read_and_what_was_observed_are_one_bundle(run: Run, test_bed: 
 
 def test_a_bundle_is_not_overwritten(run: Run, test_bed: Cluster, tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "file").touch()
     before = run_namespaces(test_bed)
     result = run("probe", "--kubeconfig", KUBECONFIG, *ONLY_API, "--yes", "-o", tmp_path / "bundle")
 

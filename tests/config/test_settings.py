@@ -118,7 +118,7 @@ def test_parameters_are_merged_one_by_one(tmp_path: Path, own_checks: Path) -> N
         ("own.limits.most=11", "expected `int` <= 10"),
         ("own.limits.most=many", "expected `int`, got `str`"),
         ("own.limits.mots=1", "has no parameter 'mots'. Did you mean 'most'?"),
-        ("own.limitz.most=1", "There is no check 'own.limitz'. Did you mean 'own.limits'?"),
+        ("own.limitz.most=1", "There is no check 'own.limitz'. Did you mean 'own.limits'"),
     ],
 )
 def test_a_bad_parameter_on_the_command_line(tmp_path: Path, own_checks: Path, text: str, said: str) -> None:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from auditor.facts.corefile.lexer import CorefileError
 from auditor.facts.corefile.model import Corefile, Directive, ServerBlock, is_symbolic
 from auditor.facts.corefile.zones import closest, is_reverse, zones_of
+from auditor.facts.durations import duration_nanoseconds
 from auditor.facts.kube.meta import LabelSelector, Requirement
 
 USUAL_CLUSTER_DOMAIN = "cluster.local."
 
-_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -119,21 +118,12 @@ def lameduck_seconds(health: Directive) -> float | None:
         return 0.0
     if len(option.args) != 1:
         raise _refused(option, "lameduck needs one duration on a line of its own")
-    return duration_seconds(option, option.args[0])
-
-
-def duration_seconds(directive: Directive, text: str) -> float | None:
-    """A duration of Go, such as ``5s`` or ``1h30m``, in seconds."""
-    if is_symbolic(text):
+    if is_symbolic(option.args[0]):
         return None
-    unsigned = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
-    if unsigned == "0":
-        return 0.0
-    parts = _DURATION_PART.findall(unsigned)
-    if not parts or "".join(number + unit for number, unit in parts) != unsigned:
-        raise _refused(directive, f"{text!r} is not a duration such as 5s")
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
-    return -seconds if text.startswith("-") else seconds
+    try:
+        return duration_nanoseconds(option.args[0]) / 10**9
+    except ValueError:
+        raise _refused(option, f"{option.args[0]!r} is not a duration such as 5s") from None
 
 
 def cluster_domain(corefile: Corefile) -> str | None:

@@ -173,13 +173,13 @@ class NetworkObservations(Observations, frozen=True, kw_only=True):
 
     part_id: ClassVar[str] = "observations/network.json"
     peers: dict[str, str]
-    failed: dict[str, Cause] = {}
+    failed: dict[str, Cause] = msgspec.field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     foreign_policies: tuple[str, ...] = ()
     connections: tuple[Connection, ...] = ()
     paths: tuple[Path, ...] = ()
     speeds: tuple[Speed, ...] = ()
-    api_server: dict[str, ApiReach] = {}
+    api_server: dict[str, ApiReach] = msgspec.field(default_factory=dict)
     policy: tuple[Step, ...] = ()
     balancing: tuple[Step, ...] = ()
     spread: Spread | None = None

@@ -50,11 +50,11 @@ def created(looks: Iterable[Look], names: Sequence[str]) -> tuple[tuple[str, ...
 
 
 def replaced(looks: Iterable[Look], before: Mapping[str, str]) -> tuple[str, ...]:
-    """In which order pods of other uids appeared."""
+    """In which order pods of other uids appeared; of those that did between two looks, the last first."""
     order: list[str] = []
     for each in looks:
         news = [name for name, seen in each.items() if name in before and seen.uid != before[name]]
-        order += sorted(name for name in news if name not in order)
+        order += sorted((name for name in news if name not in order), reverse=True)
     return tuple(order)
 
 

@@ -107,9 +107,11 @@ class Trial:
         self.sandbox.create(service(self.sandbox))
         self._create_budget()
         self.sandbox.create(stateful_set(self.sandbox, self._class, self._bytes))
-        for name in self._names:
-            self._ready(name)
-        self.created, self.created_early = created(self._looks, self._names)
+        try:
+            for name in self._names:
+                self._ready(name)
+        finally:
+            self.created, self.created_early = created(self._looks, self._names)
         self.members = {name: self._member(name) for name in self._names}
         self.started = tuple(self.members.values())
         return {}

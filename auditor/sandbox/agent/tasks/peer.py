@@ -116,7 +116,7 @@ class Watch:
             return set(), "NXDOMAIN"
         except dns.exception.DNSException as problem:
             return set(), f"{type(problem).__name__}: {problem}"[:300]
-        return addresses([record.address for record in answer]), ""
+        return addresses([record.to_text() for record in answer]), ""
 
 
 def _await_names(

@@ -3,7 +3,8 @@
 A target counts as lost after two failures in a row, and as reached after one success.
 
 Arguments:
-    targets: each with ``name``, and ``address`` and ``port`` or the name to ``resolve``.
+    targets: each with ``name``, and ``address`` and ``port`` or the name to ``resolve``, of which every success is
+        said.
     every_seconds: between two rounds.
     timeout_seconds: of each attempt.
     seconds: after which it ends by itself.
@@ -32,7 +33,8 @@ def run(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
             error = _error(target, float(arguments["timeout_seconds"]))
             failures[name] = failures.get(name, 0) + 1 if error else 0
             reached = not error
-            if (reached or failures[name] >= _FAILURES) and states.get(name) is not reached:
+            is_news = states.get(name) is not reached or (reached and "resolve" in target)
+            if is_news and (reached or failures[name] >= _FAILURES):
                 states[name] = reached
                 yield {"target": name, "reached": reached, "error": error}
         time.sleep(float(arguments["every_seconds"]))
