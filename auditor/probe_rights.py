@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.facts.kube import (
@@ -113,12 +113,15 @@ def _removal(theirs: Iterable[Right], *, own_namespace: bool) -> Iterable[Right]
     """Looking for whatever a run may have made, and removing what these probes do make."""
     made = {(right.group, right.resource) for right in theirs if right.verb == "create"}
     made |= {_key(api) for maker, followers in _FOLLOWERS.items() if _key(KINDS[maker]) in made for api in followers}
+    housed = (ConfigMap.api, ResourceQuota.api, Namespace.api) if own_namespace else (ConfigMap.api,)
     for api in KINDS.values():
-        is_made = _key(api) in made or api == ConfigMap.api
+        is_made = _key(api) in made or api in housed
         if api.kind not in _NOT_REMOVED and (is_made or api.namespaced or own_namespace):
             yield from _of(api, "list delete" if is_made else "list", cluster_wide=not api.namespaced)
-    if own_namespace:
-        yield from _of(Namespace.api, "delete", cluster_wide=True)
+    known = {_key(api) for api in KINDS.values()}
+    for right in theirs:
+        if right.verb == "create" and "/" not in right.resource and (right.group, right.resource) not in known:
+            yield from (replace(right, verb=verb) for verb in ("list", "delete"))
     for source, volume, verbs in _VOLUMES:
         yield from _of(volume, f"list {verbs}" if _key(source) in made else "list", cluster_wide=True)
     yield from _of(Node.api, "get", cluster_wide=True, optional=True)

@@ -26,7 +26,7 @@ import msgspec
 import yaml
 
 from auditor.facts.kube.meta import KubeObject
-from auditor.facts.parts import CORE_GROUP, MISSING, OK, Document, Part, PartState, PartStatus
+from auditor.facts.parts import CORE_GROUP, MISSING, OK, Document, Part, PartState, PartStatus, Resource
 from auditor.facts.store import Facts, Origin, PartFacts, PartKey
 from auditor.judge import Policy, judge_check
 from auditor.model import Finding, Status
@@ -97,22 +97,24 @@ class FixtureCluster:
             return PartFacts(OK, self.options.raw[name]) if name in self.options.raw else PartFacts(MISSING)
         if issubclass(part.view, Document):
             return self._document(part.view)
-        return PartFacts(OK, tuple(self._objects(part)))
+        return PartFacts(OK, tuple(objects_of(part, self.manifests)))
 
     def _document(self, view: type[Document]) -> PartFacts:
         given = self.options.observations.get(view.part_id.removeprefix("observations/"))
         return PartFacts(MISSING) if given is None else PartFacts(OK, msgspec.convert(given, view))
 
-    def _objects(self, part: Part) -> Iterator[KubeObject]:
-        if part.view is None or not issubclass(part.view, KubeObject):
-            raise NotImplementedError(f"Fixtures cannot hold {part} yet; teach tests/fixture_clusters.py.")
-        for manifest in self.manifests:
-            if not _is_of(part.view, manifest):
-                continue
-            decoded = msgspec.json.decode(json.dumps(manifest), type=part.view)
-            name = f"{decoded.namespace}/{decoded.name}" if decoded.namespace else decoded.name
-            if part.object in (None, name):
-                yield decoded
+
+def objects_of(part: Part, manifests: Iterable[Manifest]) -> Iterator[KubeObject]:
+    """The objects of a part, decoded, in the order of the manifests."""
+    if part.view is None or not issubclass(part.view, KubeObject):
+        raise NotImplementedError(f"Fixtures cannot hold {part} yet; teach tests/fixture_clusters.py.")
+    for manifest in manifests:
+        if not is_of(part.view, manifest):
+            continue
+        decoded = msgspec.json.decode(json.dumps(manifest), type=part.view)
+        name = f"{decoded.namespace}/{decoded.name}" if decoded.namespace else decoded.name
+        if part.object in (None, name):
+            yield decoded
 
 
 def worst(findings: Iterable[Finding]) -> Status:
@@ -143,7 +145,7 @@ def _refuse_the_unread(cluster: FixtureCluster) -> None:
     """A manifest or part that the check does not read is a slip of the pen, and would prove nothing."""
     views = [part.view for part in cluster.check.reads if part.view is not None and issubclass(part.view, KubeObject)]
     for manifest in cluster.manifests:
-        if not any(_is_of(view, manifest) for view in views):
+        if not any(is_of(view, manifest) for view in views):
             raise ValueError(f"{cluster.path}: {cluster.check.id} does not read a {manifest['kind']}")
     raw_parts = {part.id.removeprefix("raw/") for part in cluster.check.reads if part.view is None}
     if unread := set(cluster.options.raw) - raw_parts:
@@ -155,7 +157,8 @@ def _refuse_the_unread(cluster: FixtureCluster) -> None:
         raise ValueError(f"{cluster.path}: {cluster.check.id} does not read {unread}")
 
 
-def _is_of(view: type[KubeObject], manifest: Manifest) -> bool:
+def is_of(view: type[Resource], manifest: Manifest) -> bool:
+    """Whether a manifest is an object of the view's type."""
     group, _, version = manifest["apiVersion"].rpartition("/")
     api = view.api
     return manifest["kind"] == api.kind and (group or CORE_GROUP) == api.group and version in api.versions

@@ -17,7 +17,8 @@ from auditor.registry import LOAD_FAILED, Registry, load_report
 from auditor.units.check import Check
 
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
-_MAY_BE_ZERO = {"run_as_user"}
+_NEVER_ZERO = {"api_requests", "lookups", "pods_at_once", "visited_nodes"}
+"""Beside what is a time or a size; other counts may be 0, which leaves something out."""
 
 
 def given_mistakes(source: Source) -> Iterator[Mistake]:
@@ -93,11 +94,12 @@ def section_mistakes(file: FoundFile) -> Iterator[Mistake]:
     for section, values in (("sandbox", content.sandbox), ("probes", content.probes)):
         for name, value in (msgspec.structs.asdict(values) if values is not None else {}).items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if is_number and value <= 0 and not (value == 0 and name in _MAY_BE_ZERO):
+            is_needed = name in _NEVER_ZERO or name.endswith(("_bytes", "_minutes", "_seconds"))
+            if is_number and (value < 0 or (value == 0 and is_needed)):
                 yield Mistake(
                     place=document.place((section, name)),
                     what=f"'{section}.{name}' cannot be {value}.",
-                    hint="It must be more than 0.",
+                    hint="It must be more than 0." if is_needed else "It must not be negative.",
                 )
 
 

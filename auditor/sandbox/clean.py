@@ -41,7 +41,7 @@ _FORCE_AFTER_SECONDS = 20.0
 _SETTLE_SECONDS = 10.0
 """A volume that was being made when its claim was removed appears within that."""
 _MAKERS = (StatefulSet.api.kind, Deployment.api.kind, JOB.kind)
-"""Removed before what they would make again."""
+"""Removed before what else they would make again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ class _Work:
         return all(self._is_kept(trace) or self._lacks_right(trace) for trace in found)
 
     def remove(self, found: Iterable[Trace]) -> None:
-        """Ask for the removal of each, those first that would make the others again."""
+        """Ask for the removal of each, in the order in which they go best."""
         present = {trace.uid for trace in found}
         namespace_goes = False
         for trace in sorted(found, key=_order):
@@ -202,8 +202,9 @@ class _Work:
 
     def _namespaces(self) -> list[Trace]:
         """The run's own namespace; one that is only called like it stays as it is."""
-        found = self._finder.get(Namespace.api, self._own) if self._own else None
-        return [found] if found is not None and found.labels.get(labels.RUN) == self._run_id else []
+        if not self._own:
+            return []
+        return [trace for trace in self._finder.named(Namespace.api, self._own) if self._is_marked(trace)]
 
     def _unmarked(self, found: list[Trace]) -> list[Trace]:
         """Claims and snapshots without marks, made by marked objects or living in the run's own namespace."""
@@ -252,11 +253,11 @@ class _Work:
         if the object went first. A content is, when its snapshot is gone: nothing else would begin it.
         """
         if not is_made_for_its_claim(trace):
-            if trace.labels.get(labels.RUN) == self._run_id and not trace.is_going:
+            if self._is_marked(trace) and not trace.is_going:
                 self._delete(trace)
             return
         change: dict[str, Any] = {}
-        if trace.labels.get(labels.RUN) != self._run_id:
+        if not self._is_marked(trace):
             change["metadata"] = {"labels": labels.marks(self._run_id, expires_at=self._expiry()), "uid": trace.uid}
         if reclaim_policy(trace) == "Retain":
             key = "deletionPolicy" if trace.api == VOLUME_SNAPSHOT_CONTENT else "persistentVolumeReclaimPolicy"
@@ -310,7 +311,10 @@ class _Work:
 
     def _is_ours(self, trace: Trace) -> bool:
         """Whether it is to be removed: not a volume that was there before, and that a claim of ours was bound to."""
-        return trace.api not in VOLUMES or is_made_for_its_claim(trace) or trace.labels.get(labels.RUN) == self._run_id
+        return trace.api not in VOLUMES or is_made_for_its_claim(trace) or self._is_marked(trace)
+
+    def _is_marked(self, trace: Trace) -> bool:
+        return trace.labels.get(labels.RUN) == self._run_id
 
     def _is_kept(self, trace: Trace) -> bool:
         """Whether nothing will remove it: somebody made it before, to be kept."""
@@ -322,13 +326,19 @@ class _Work:
 
 
 def _order(trace: Trace) -> tuple[int, str, str, str]:
-    """Volumes are told to go with their claims before the claims do; makers go before what they make."""
-    if trace.kind == Namespace.api.kind:
-        rank = 1
-    elif trace.api in VOLUMES:
+    """Volumes are told to go with their claims before the claims do.
+
+    Pods go before their makers and their namespace, which would give them all the time that their spec names; once a
+    kubelet has begun to wait, it does not always let itself be hurried.
+    """
+    if trace.api in VOLUMES:
         rank = 0
+    elif trace.kind == Pod.api.kind:
+        rank = 1
+    elif trace.kind == Namespace.api.kind:
+        rank = 2
     else:
-        rank = 2 if trace.kind in _MAKERS else 3
+        rank = 3 if trace.kind in _MAKERS else 4
     return rank, trace.kind, trace.namespace or "", trace.name
 
 

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -123,7 +123,11 @@ class Finder:
 
     def kinds(self) -> list[Api]:
         """Every kind of object that can be listed and removed; those that the sandbox knows, on older servers."""
-        found = {api.id: api for api in removable_kinds(self.objects.server)} | {api.id: api for api in KINDS.values()}
+        found = {api.id: api for api in KINDS.values()}
+        for served in removable_kinds(self.objects.server):
+            known = found.setdefault(served.id, served)
+            if served.versions[0] not in known.versions[:1]:
+                found[served.id] = replace(known, versions=served.versions)
         return [api for api in found.values() if api.kind not in _NEVER_OURS]
 
     def marked(self, selector: str, apis: Iterable[Api], *, own_namespace: str = "") -> list[Trace]:
@@ -158,6 +162,17 @@ class Finder:
             self._note(api, error)
             return None
         return None if found is None else Trace(api, found)
+
+    def named(self, api: Api, name: str) -> list[Trace]:
+        """The object of a name, of a kind without namespaces, for accounts that may either get or list."""
+        try:
+            found = self.objects.get(api, name)
+        except ObjectError as error:
+            if not error.missing_permission:
+                self._note(api, error)
+                return []
+            return [trace for trace in self.all(api) if trace.name == name]
+        return [] if found is None else [Trace(api, found)]
 
     def in_namespace(self, api: Api, namespace: str) -> list[Trace]:
         """The objects of one kind in one namespace, whatever their labels; none where they cannot be had."""

@@ -14,8 +14,10 @@ from .latency import etcd_latency
 from .flow import rejected_requests
 from .objects import object_counts
 from .clocks import clock_skew
+from .observed_api import api_latency, lease_renewal
 
 __all__ = [
+    "api_latency",
     "api_ready",
     "api_servers",
     "clock_skew",
@@ -24,6 +26,7 @@ __all__ = [
     "etcd_size",
     "failure_domains",
     "leader_leases",
+    "lease_renewal",
     "object_counts",
     "rejected_requests",
 ]

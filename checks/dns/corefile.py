@@ -27,8 +27,19 @@ _BUILT_IN = frozenset(
 )  # fmt: skip
 """The plugins of CoreDNS 1.14, and the one that OpenShift builds in."""
 
-_ONCE = frozenset({"cache", "errors", "hosts", "kubernetes", "loop", "prometheus"})
+_ONCE = frozenset({"cache", "errors", "hosts", "kubernetes", "loop", "prometheus", "ready"})
 """Plugins that CoreDNS refuses a second time in one server block."""
+
+_OPTIONS = {
+    "cache": {"success", "denial", "prefetch", "serve_stale", "servfail", "disable", "keepttl"},
+    "health": {"lameduck"},
+    "kubernetes": {
+        "apiserver_burst", "apiserver_max_inflight", "apiserver_qps", "endpoint", "endpoint_pod_names", "fallthrough",
+        "ignore", "kubeconfig", "labels", "multicluster", "namespace_labels", "namespaces", "noendpoints", "pods",
+        "startup_timeout", "tls", "ttl",
+    },
+}  # fmt: skip
+"""All options of some plugins of CoreDNS 1.14; `upstream` of kubernetes is one that older versions had."""
 
 _FORWARDING = frozenset({"forward", "grpc"})
 
@@ -87,12 +98,14 @@ def corefile(facts: Facts, params: CorefileParameters) -> Iterator[Finding]:
     ## What it checks
     The Corefile that the CoreDNS pods mount is read as CoreDNS reads it: snippets, environment variables, imports from
     `coredns-custom`. It fails where CoreDNS would not start: a syntax error, a value out of range, a plugin twice in
-    one block that may stand there once. It fails too where no `kubernetes` plugin answers for names of Services.
+    one block that may stand there once, a zone in two blocks. It fails too where no `kubernetes` plugin answers for
+    names of Services.
 
     A warning names what is missing and what that means: `errors`, `ready`, `prometheus` and `loadbalance` in the block
     that answers for the cluster; `forward`, `cache` and `loop` in the block for everything else; `health` and `reload`
-    anywhere. `health` has a `lameduck` of 5 s or more, and the readiness probe asks `/ready`. A plugin that is not
-    CoreDNS' own is a warning, and a failure while DNS pods crash.
+    anywhere. `health` has a `lameduck` of 5 s or more, and the readiness probe asks `/ready`. A plugin that CoreDNS
+    1.14 does not have, or an option that its `kubernetes`, `cache` or `health` do not have, such as the `upstream` of
+    former versions, is a warning, and a failure while DNS pods crash.
 
     On OpenShift an operator writes the Corefile; only what would break there is judged.
 
@@ -148,7 +161,7 @@ def _refused(config_map: ConfigMap, file: str, line: int, what: str) -> Finding:
 def _broken_parts(reading: Reading, params: CorefileParameters) -> Iterator[Finding]:
     """What keeps CoreDNS from starting or from answering for the cluster."""
     yield from _repeated(reading)
-    yield from _swallowed_braces(reading)
+    yield from _defined_twice(reading)
     yield from _foreign(reading, params)
     if reading.kubernetes is None:
         yield _no_kubernetes(reading)
@@ -168,48 +181,55 @@ def _repeated(reading: Reading) -> Iterator[Finding]:
             )
 
 
-def _swallowed_braces(reading: Reading) -> Iterator[Finding]:
+def _defined_twice(reading: Reading) -> Iterator[Finding]:
+    """Zones that two blocks answer for on one port; ``bind`` and ``view`` may part them."""
+    first: dict[str, ServerBlock] = {}
     for block in reading.corefile.blocks:
-        for directive in block.directives:
-            for option in _all_options(directive):
-                if "}" in option.args:
-                    yield _refused(
-                        reading.config_map,
-                        option.file,
-                        option.line,
-                        f"the closing brace on the line of {option.name} is taken for one more argument; it needs a "
-                        "line of its own",
-                    )
-
-
-def _all_options(directive: Directive) -> Iterator[Directive]:
-    for option in directive.options:
-        yield option
-        yield from _all_options(option)
+        if block.plugin("bind") or block.plugin("view"):
+            continue
+        for address in map(str, block.addresses):
+            if address in first:
+                yield _refused(
+                    reading.config_map,
+                    block.file,
+                    block.line,
+                    f"{address} is defined already, in {place(first[address].file, first[address].line)}",
+                )
+            first.setdefault(address, block)
 
 
 def _foreign(reading: Reading, params: CorefileParameters) -> Iterator[Finding]:
-    """Plugins that only a build of its own has, or that are misspelt."""
-    known = _BUILT_IN | set(params.external_plugins)
-    foreign = {
-        each.name: each for block in reading.corefile.blocks for each in block.directives if each.name not in known
-    }
-    for name, directive in sorted(foreign.items()):
+    """Plugins and options that only other builds of CoreDNS have, or that are misspelt."""
+    for what, directive in sorted(_strangers(reading, params).items()):
         if crashing := _crashing(reading.dns):
             yield _refused(
                 reading.config_map,
                 directive.file,
                 directive.line,
-                f"{name!r} is not one of CoreDNS' own plugins, and {listed(crashing)} {_crash(crashing)}",
+                f"CoreDNS 1.14 does not know {what}, and {listed(crashing)} {_crash(crashing)}",
             )
             continue
         yield Finding.warn(
-            f"{name!r} ({place(directive.file, directive.line)}) is not one of CoreDNS' own plugins, as was "
-            "expected; a build of CoreDNS without it does not start.",
+            f"CoreDNS 1.14 does not know {what} ({place(directive.file, directive.line)}), only what it knows was "
+            "expected; a CoreDNS that does not know it does not start.",
             subjects=[reading.config_map.subject],
-            fix="Correct or remove it, or name it in external_plugins of this check if the site's CoreDNS has it.",
+            fix="Correct or remove it, or name the plugin in external_plugins if the site's build has it.",
             command=edit(reading.config_map, directive.file),
         )
+
+
+def _strangers(reading: Reading, params: CorefileParameters) -> dict[str, Directive]:
+    """What is not known, as a reader calls it, with its last place."""
+    known = _BUILT_IN | set(params.external_plugins)
+    found: dict[str, Directive] = {}
+    for block in reading.corefile.blocks:
+        for plugin in block.directives:
+            if plugin.name not in known:
+                found[f"the plugin {plugin.name!r}"] = plugin
+            for option in plugin.options:
+                if option.name not in _OPTIONS.get(plugin.name, {option.name}):
+                    found[f"the option {option.name!r} of {plugin.name}"] = option
+    return found
 
 
 def _crash(pods: Sequence[str]) -> str:

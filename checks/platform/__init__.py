@@ -11,6 +11,7 @@ from .supported_version import supported_version
 from .kubelet_skew import kubelet_skew
 from .operator_requirements import operator_requirements
 from .webhook_endpoints import webhook_endpoints
+from .admission_time import admission_time
 from .stored_versions import stored_versions
 from .operator_kinds import operator_kinds
 from .real_nodes import real_nodes
@@ -19,6 +20,7 @@ from .default_volumes import default_volumes
 from .sandbox import sandbox_clean
 
 __all__ = [
+    "admission_time",
     "api_services",
     "api_versions",
     "default_volumes",

@@ -13,14 +13,22 @@ from .yunikorn import yunikorn_scope
 from .kueue import kueue_queues
 from .autoscaler import node_autoscaler
 from .limits import default_cpu_limit
+from .observed_startup import pod_startup
+from .observed_spread import spread_observed
+from .observed_preemption import preemption
+from .observed_gangs import gangs_observed
 
 __all__ = [
     "default_cpu_limit",
     "gang_scheduling",
+    "gangs_observed",
     "kueue_queues",
     "node_autoscaler",
+    "pod_startup",
+    "preemption",
     "priority_classes",
     "profile_plugins",
+    "spread_observed",
     "unschedulable_pods",
     "yunikorn_scope",
     "zone_labels",

@@ -23,9 +23,9 @@ def budgeted_drains(facts: Facts) -> Iterator[Finding]:
     """Evictions move replicas off a node one after another, and the disruption budget holds the second one back.
 
     ## What it checks
-    The probe's StatefulSet has a PodDisruptionBudget with `maxUnavailable: 1`. The probe evicts its own pods of one node
-    through the eviction API, as `kubectl drain` does, and asks at once for the eviction of another replica: that must be
-    refused with 429 as long as the first is not back. No node is cordoned, and no other pod is touched.
+    The probe's StatefulSet has a PodDisruptionBudget with `maxUnavailable: 1`. The probe evicts its own pods of one
+    node through the eviction API, as `kubectl drain` does, and asks at once for the eviction of another replica: that
+    must be refused with 429 as long as the first is not back. No node is cordoned, and no other pod is touched.
 
     ## Why it matters
     Upgrades of nodes, autoscalers and administrators drain nodes, several at a time. The budget is all that keeps them

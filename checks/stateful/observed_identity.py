@@ -63,11 +63,11 @@ def stable_identity(facts: Facts, params: IdentityParameters) -> Iterator[Findin
     """A replica that goes comes back as the same one: same name, same claim, same data, found under its new address.
 
     ## What it checks
-    The probe starts a StatefulSet of three with a claim each, of the default class, or where that class keeps its volumes
-    on the nodes' own disks, of one whose volumes can move. It deletes one pod, evicts the pods of one node, changes the
-    template, and scales down and up. Each replica that comes back must have its hostname, the claim of the same uid and
-    the marker that it wrote at its first start. After a deletion and an eviction another replica must resolve its name
-    to the new address.
+    The probe starts a StatefulSet of three with a claim each, of the default class, or where that class keeps its
+    volumes on the nodes' own disks, of one whose volumes can move. It deletes one pod, evicts the pods of one node,
+    changes the template, and scales down and up. Each replica that comes back must have its hostname, the claim of the
+    same uid and the marker that it wrote at its first start. After a deletion and an eviction another replica must
+    resolve its name to the new address.
 
     Slow is a warning: more than `max_ready_seconds` until Ready, or more than `max_resolve_seconds` after that until
     the name is right. Whether the volume follows to another node is not asked for here: the pod goes where the
@@ -210,7 +210,7 @@ def _untold(document: StatefulObservations, restarts: list[Restart]) -> Iterator
         )
     silent = [each for each in restarts if document.storage_class and not _is_told(document, each)]
     if silent:
-        seen = [f"{short(each.before.name)}, which {_WENT[each.step]}" for each in silent]
+        seen = [f"{short(each.before.name)}, which {_WENT[each.step]}," for each in silent]
         yield Finding.unknown(
             f"Whether {listed(seen)} found its data cannot be told: its log did not say so in time.",
             fix="Probe again; look at the kubelets' logs where pods' logs come late.",

@@ -41,18 +41,18 @@ def early_names(facts: Facts, params: NamesParameters) -> Iterator[Finding]:
     """Peers that must find each other before they serve need names that are published before they are Ready.
 
     ## What it checks
-    Each replica of the probe's StatefulSet, whose headless Service has `publishNotReadyAddresses: true`, asks DNS for its
-    own name and those of the replicas before it, and is not Ready until they resolve, its own to its own address. It
-    fails where a name did not resolve within 30 s; more than `max_names_seconds` is a warning.
+    Each replica of the probe's StatefulSet, whose headless Service has `publishNotReadyAddresses: true`, asks DNS for
+    its own name and those of the replicas before it, and is not Ready until they resolve, its own to its own address.
+    It fails where a name did not resolve within 30 s; more than `max_names_seconds` is a warning.
 
     ## Why it matters
     Controllers of Kafka, JournalNodes, ZooKeeper and the nodes of a data fabric form a quorum before any of them is
-    Ready. Where DNS leaves out pods that are not Ready, or headless Services altogether, all of them wait for each other
-    for ever. Where it keeps for long that a name was unknown, each start takes that much longer.
+    Ready. Where DNS leaves out pods that are not Ready, or headless Services altogether, all of them wait for each
+    other for ever. Where it keeps for long that a name was unknown, each start takes that much longer.
 
     ## How to fix
-    Remove `noendpoints` from the `kubernetes` block of the Corefile, and lower the time of `denial` in its `cache` and in
-    that of a DNS cache on the nodes. Ask for the name of any pod that is not Ready:
+    Remove `noendpoints` from the `kubernetes` block of the Corefile, and lower the time of `denial` in its `cache` and
+    in that of a DNS cache on the nodes. Ask for the name of any pod that is not Ready:
 
         kubectl run ask --rm --stdin --tty --image=busybox --restart=Never -- nslookup POD.SERVICE.NAMESPACE.svc
 

@@ -29,8 +29,8 @@ def ordered_updates(facts: Facts) -> Iterator[Finding]:
 
     ## What it checks
     The probe's StatefulSet starts with the policy `OrderedReady`: no replica may appear before all those before it are
-    Ready. Then its template changes: the replicas must be replaced from the last to the first, and never may two of them
-    not be Ready at one moment. All that is told from lists of the API server, each of which shows one moment.
+    Ready. Then its template changes: the replicas must be replaced from the last to the first, and never may two of
+    them not be Ready at one moment. All that is told from lists of the API server, each of which shows one moment.
 
     ## Why it matters
     A quorum of three survives the loss of one. An update that takes two at a time stops the controllers of Kafka, the

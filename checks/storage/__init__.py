@@ -20,22 +20,37 @@ from .shared import shared_volumes
 from .retain import retain_class
 from .modify import volume_attributes
 from .snapshots import volume_snapshots
+from .observed_mount import claim_burst, volume_deleted, volume_mounts
+from .observed_change import changes_in_use, grows_in_use
+from .observed_copy import snapshot_restores, volume_moves
+from .observed_shared import shared_in_use
+from .observed_speed import node_disk_speed, volume_speed
 
 __all__ = [
     "block_storage",
     "capacity_tracking",
+    "changes_in_use",
+    "claim_burst",
     "default_class",
     "driver_installed",
     "file_system",
+    "grows_in_use",
+    "node_disk_speed",
     "performance_tier",
     "retain_class",
+    "shared_in_use",
     "shared_volumes",
+    "snapshot_restores",
     "stuck_volumes",
     "volume_attributes",
+    "volume_deleted",
     "volume_expansion",
     "volume_limits",
+    "volume_mounts",
+    "volume_moves",
     "volume_ownership",
     "volume_snapshots",
+    "volume_speed",
     "volumes_reachable",
     "waits_for_consumer",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,95 @@ from auditor.model import Finding, Result, Status
 from tests.auditing import Outcome, audit, discontent, judged, static_checks
 from tests.testbed import faults
 from tests.testbed.client import Cluster, wait_for
+from tests.testbed.faults.changes import is_healthy
 from tests.testbed.layout import NODES
 
 FAIL, WARN, UNKNOWN = Status.FAIL, Status.WARN, Status.UNKNOWN
 
-EXPLAINED: dict[Outcome, str] = {}
+EXPLAINED: dict[Outcome, str] = {
+    ("control-plane.api-servers", WARN): "there is one API server",
+    ("control-plane.etcd-members", UNKNOWN): "etcd's members are processes beside the cluster, and no pods of it",
+    ("control-plane.failure-domains", UNKNOWN): "so is the whole control plane",
+    ("nodes.cgroup-v2", UNKNOWN): "the kubelets are told to bear cgroup v1, which their configuration alone shows",
+    ("nodes.enough-hosts", WARN): "the three nodes are one machine",
+    ("nodes.graceful-shutdown", UNKNOWN): "the kubelets' configuration is not in the cluster",
+    ("nodes.no-swap", UNKNOWN): "nor is what it says of swap",
+    ("platform.default-volumes", WARN): "the default class makes folders on a node's own disk",
+    (
+        "scheduler.gang-scheduling",
+        UNKNOWN,
+    ): "the scheduler is a process beside the cluster, so that its gates are not seen",
+    ("scheduler.priority-classes", WARN): "there are none for workloads",
+    ("storage.file-system", WARN): "no class mounts with noatime",
+    ("storage.retain-class", WARN): "no class keeps disks",
+    ("storage.shared-volumes", UNKNOWN): "the test bed's CSI driver is in no list, and there is no shared volume",
+    ("storage.volume-expansion", FAIL): "nothing resizes the folders of the default class",
+}
 """What a healthy test bed is found guilty of, and why that is true of it."""
+
+UNSTEADY = ("control-plane.etcd-latency", "nodes.room-for-")
+"""Checks whose findings depend on how long the test bed has run, and on how large the machine is."""
 
 Fault = Callable[[Cluster], AbstractContextManager[Any]]
 
-NODE = NODES[0].name
+NODE = NODES[1].name
 
-FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {}
-"""Each fault that reading can see, and what is found beside :data:`EXPLAINED`."""
+FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {
+    "no default class": (
+        faults.no_default_class,
+        {("storage.default-class", FAIL), ("storage.volume-expansion", WARN)},
+    ),
+    "two default classes": (faults.two_default_classes, {("storage.default-class", WARN)}),
+    "a class without expansion": (
+        partial(faults.class_without_expansion, like="testbed-csi"),
+        {("storage.volume-expansion", WARN)},
+    ),
+    "a class with immediate binding": (
+        partial(faults.class_with_immediate_binding, like="testbed-csi"),
+        {("storage.waits-for-consumer", WARN)},
+    ),
+    "a driver that is missing on a node": (
+        lambda cluster: faults.csi_driver_missing(cluster, NODE),
+        {("storage.driver-installed", WARN)},
+    ),
+    "a node that takes no pods": (lambda cluster: faults.cordoned(cluster, NODE), {("nodes.enough-hosts", FAIL)}),
+    "a node without a zone": (
+        lambda cluster: faults.node_without_zone(cluster, NODE),
+        {("scheduler.zone-labels", FAIL)},
+    ),
+    "one CoreDNS pod": (
+        faults.coredns_single,
+        {("dns.replicas", FAIL), ("dns.service-endpoints", WARN)},
+    ),
+    "CoreDNS without endpoints": (faults.coredns_without_endpoints, {("dns.headless-names", FAIL)}),
+    "CoreDNS that crashes": (
+        faults.coredns_crashing,
+        {
+            ("dns.corefile", FAIL),
+            ("dns.corefile", WARN),
+            ("dns.no-restarts", FAIL),
+            ("dns.replicas", FAIL),
+            ("dns.service-endpoints", FAIL),
+        },
+    ),
+    "an etcd member that is down": (faults.etcd_member_down, set()),
+}
+"""Each fault that a collection can see, and what is found beside :data:`EXPLAINED`. The lost etcd member is the contrary:
+with two of three the cluster serves as before, and of members that are no pods reading sees nothing."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled(test_bed: Cluster) -> None:
+    """CoreDNS without the restarts of earlier tests, which count for an hour."""
+    settle(test_bed)
+
+
+def settle(cluster: Cluster) -> None:
+    pods = cluster.core.list_namespaced_pod("kube-system", label_selector="k8s-app=kube-dns").items
+    restarted = [pod for pod in pods if any(status.restart_count for status in pod.status.container_statuses or ())]
+    for pod in restarted:
+        cluster.core.delete_namespaced_pod(pod.metadata.name, "kube-system", grace_period_seconds=0)
+    wait_for("a healthy test bed", lambda: is_healthy(cluster))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +115,7 @@ def healthy(test_bed: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tupl
 def test_a_healthy_cluster_is_content_but_for_what_is_explained(healthy: tuple[Path, Result]) -> None:
     _, result = healthy
 
-    assert discontent(result.findings) == set(EXPLAINED), _told(result.findings, set(EXPLAINED))
+    assert steady(result) == set(EXPLAINED), _told(result.findings, set(EXPLAINED))
 
 
 def test_every_check_came_to_a_finding(healthy: tuple[Path, Result]) -> None:
@@ -63,8 +140,13 @@ def test_a_fault_gives_exactly_its_findings(name: str, test_bed: Cluster, tmp_pa
     make, expected = FAULTS[name]
     with make(test_bed):
         result = audit(tmp_path / "bundle", *static_checks())
+    settle(test_bed)
 
-    assert discontent(result.findings) - set(EXPLAINED) == expected, _told(result.findings, expected | set(EXPLAINED))
+    assert steady(result) - set(EXPLAINED) == expected, _told(result.findings, expected | set(EXPLAINED))
+
+
+def steady(result: Result) -> set[Outcome]:
+    return {found for found in discontent(result.findings) if not found[0].startswith(UNSTEADY)}
 
 
 def _told(findings: tuple[Finding, ...], expected: set[Outcome]) -> str:

@@ -193,7 +193,10 @@ def test_on_a_terminal_it_asks(
     assert "Remove 1 run?" in result.stderr
 
 
-def test_a_cluster_that_does_not_answer_is_no_clean_cluster(run: Run, tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_no_clean_cluster(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clean, "_ANSWER_SECONDS", 0.1)
     config = tmp_path / "config"
     config.write_text(
         "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], "

@@ -17,6 +17,8 @@ from auditor.config.settings import validate
 from auditor.config.sources import FLAGS, VARIABLES, read_file
 from auditor.errors import ConfigError
 from auditor.model import Strictness, Waiver, Workload
+from auditor.sandbox.scope import ProbeOptions
+from auditor.sandbox.settings import Images, SandboxSettings
 
 WAIVER = "{id: storage.default-class, reason: r, owner: o, expires: 2026-12-31}"
 
@@ -213,3 +215,61 @@ def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     path.write_text(page.partition("```yaml\n")[2].partition("```")[0])
     (tmp_path / "checks").mkdir()
     assert validate(path).settings.profile == "production"
+
+
+SECTIONS = """
+images: {agent: registry.example.com/auditor:1, pull_secrets: [mirror]}
+sandbox:
+  namespace: audit
+  node_selector: {pool: data}
+  tolerations: [{key: data, operator: Exists}]
+  run_as_user: 0
+probes: {storage_classes: ["fast-*"], lease_seconds: 300, load_balancer: true}
+"""
+
+
+def test_images_sandbox_and_probes_are_read_and_shown(tmp_path: Path) -> None:
+    path = tmp_path / "auditor.yaml"
+    path.write_text(SECTIONS)
+    configuration = validate(path)
+    settings = configuration.settings
+
+    assert settings.sandbox.images.agent == "registry.example.com/auditor:1"
+    assert settings.sandbox.images.python.startswith("python:")
+    assert settings.sandbox.tolerations == ({"key": "data", "operator": "Exists"},)
+    assert settings.sandbox.run_as_user == 0
+    assert (settings.probes.storage_classes, settings.probes.lease_seconds) == (("fast-*",), 300.0)
+    shown = configuration.in_force()
+    assert shown["sandbox.namespace"] == {"value": "audit", "origin": f"{path}:4"}
+    assert shown["images.mirror"] == {"value": "", "origin": "default"}
+    assert "sandbox.images" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sandbox: {namespce: x}", "Unknown key 'namespce' in 'sandbox'. Did you mean 'namespace'?"),
+        ("probes: {lookups: many}", "'probes.lookups' must be a whole number, not text."),
+        ("probes: {lease_seconds: soon}", "'probes.lease_seconds' must be a number, not text."),
+        ("probes: {load_balancer: 1}", "'probes.load_balancer' must be true or false, not a whole number."),
+        ("probes: {disk_seconds: 0}", "'probes.disk_seconds' cannot be 0.0. It must be more than 0."),
+        ("sandbox: {run_as_user: -1}", "'sandbox.run_as_user' cannot be -1. It must not be negative."),
+        ("sandbox: {images: {agent: x}}", "Images have a section of their own."),
+        ("images: {pull_policy: Sometimes}", "'images.pull_policy' cannot be 'Sometimes'."),
+        ("sandbox: {node_selector: {pool: true}}", "'sandbox.node_selector.pool' must be text, not true or false."),
+    ],
+)
+def test_what_is_wrong_in_them_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "auditor.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        validate(path)
+    assert said in str(caught.value).replace("\n  cause: ", " ")
+    assert str(caught.value).startswith(f"{path}:1: ")
+
+
+def test_every_key_of_the_sections_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    for section, kind in (("images", Images), ("sandbox", SandboxSettings), ("probes", ProbeOptions)):
+        for name in set(kind.__struct_fields__) - {"images"}:
+            assert f"| `{section}.{name}` |" in page

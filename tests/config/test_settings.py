@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.config.parameters import assigned
@@ -46,6 +46,7 @@ def _text(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else ",".join(value)
 
 
+@settings(deadline=None)  # it loads the checks each time, which takes as long as there are many
 @given(chosen=choices)
 def test_the_highest_source_decides(
     tmp_path_factory: pytest.TempPathFactory, chosen: dict[str, dict[str, Any]]

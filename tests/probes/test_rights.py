@@ -70,15 +70,16 @@ def run_as(
     with accounts.granted(cluster, documents):
         last = {"verb": "list", "resource": "persistentvolumeclaims"}
         accounts.wait_until_allowed(cluster, account, last, allowed=True)
-        settings = SandboxSettings(namespace=namespace, images=Images(agent=image), patience_seconds=60)
-        arguments = {"settings": settings, "options": QUICK, "now": datetime.now(UTC)}
         kubeconfig = accounts.kubeconfig_of(cluster, account, folder)
-        run = ProbeRun(connect(kubeconfig=kubeconfig), probes, **arguments)
-        administrator = ProbeRun(connect(kubeconfig=cluster.kubeconfig), [], **arguments).objects
+        settings = SandboxSettings(namespace=namespace, images=Images(agent=image), patience_seconds=60)
+        run, administrator = (
+            ProbeRun(connect(kubeconfig=path), probes, settings=settings, options=QUICK, now=datetime.now(UTC))
+            for path in (kubeconfig, cluster.kubeconfig)
+        )
         try:
             yield run.conduct(run.prepare())
         finally:
-            remove_run(administrator, run.sandbox.run_id, namespace=namespace)
+            remove_run(administrator.objects, run.sandbox.run_id, namespace=namespace)
 
 
 def lacking(documents: Sequence[Manifest], right: Right) -> list[Manifest]:
@@ -124,7 +125,7 @@ def test_under_the_printed_role_probes_lack_nothing(
     documents = probe_manifests(probes, account=account, namespace=accounts.NAMESPACE, sandbox=namespace, name=account)
     with run_as(cluster, probes, documents, account, tmp_path, agent_image, namespace=namespace) as outcome:
         states = {each.probe.id: (each.status.state, each.status.reason) for each in outcome.probes}
-        assert {id: state for id, state in states.items() if state[0] is not PartState.OK} == {}
+        assert {name: state for name, state in states.items() if state[0] is not PartState.OK} == {}
         assert [each.probe.id for each in outcome.probes if '"missing_permission":"' in said(each)] == []
         assert outcome.removal is not None
         assert outcome.removal.left == ()

@@ -231,14 +231,14 @@ class TestWhatIsRemoved:
 
         assert objects.names() == {"Namespace production"}
 
-    def test_sets_go_before_their_pods_and_pods_go_quickly(self) -> None:
+    def test_pods_go_quickly_and_before_their_makers_would_let_them_take_their_time(self) -> None:
         objects = FakeObjects(
             thing(Pod.api, "set-0", namespace="data"), thing(StatefulSet.api, "set", namespace="data")
         )
 
         removed(objects, namespace="data")
 
-        assert objects.deleted == ["StatefulSet set", "Pod set-0 1"]
+        assert objects.deleted == ["Pod set-0 1", "StatefulSet set"]
 
     def test_claims_of_a_set_that_carry_no_marks(self) -> None:
         templates = {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}
@@ -439,6 +439,14 @@ class TestWhatStays:
         removal = removed(objects)
 
         assert (objects.names(), removal.unseen, removal.removed["Pod"]) == (set(), {}, 1)
+
+    def test_an_account_that_may_list_namespaces_and_not_get_them(self) -> None:
+        objects = FakeObjects(own_namespace())
+        objects.refused["get", "Namespace"] = forbidden("get", "namespaces")
+
+        removal = removed(objects)
+
+        assert (objects.names(), removal.unseen) == (set(), {})
 
     def test_kinds_outside_of_a_given_namespace_do_not_matter_but_volumes_do(self) -> None:
         objects = FakeObjects(thing(Pod.api, "p", namespace="data"))

@@ -49,6 +49,7 @@ class ServerBlock:
         directives: the plugins, in the file's order. CoreDNS runs them in an order of its own.
         lines: the words of all directives, line by line, as they are printed.
         line: the line on which the block begins, counted from 1.
+        file: the file that it begins in.
     """
 
     keys: tuple[str, ...]
@@ -56,6 +57,7 @@ class ServerBlock:
     directives: tuple[Directive, ...] = field(compare=False)
     lines: tuple[tuple[str, ...], ...]
     line: int = field(default=0, compare=False)
+    file: str = field(default="", compare=False)
 
     def named(self, name: str) -> tuple[Directive, ...]:
         """All plugins of that name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from auditor.facts.corefile.lexer import CorefileError, Token, tokens_of
 from auditor.facts.corefile.model import (
@@ -76,25 +77,26 @@ class _Parser:
 
     def _block(self) -> ServerBlock | None:
         """The next server block; None for a snippet, or where nothing but empty words or imports were left."""
-        line = self._line
         keys, at_end = self._keys()
-        if not at_end and is_snippet_name(keys):
-            self._snippet(keys[0][1:-1])
+        names = [key.text for key in keys]
+        if not at_end and is_snippet_name(names):
+            self._snippet(names[0][1:-1])
             return None
         directives = [] if at_end else self._contents()
         if not keys:
             return None
         return ServerBlock(
-            keys=tuple(keys),
-            addresses=tuple(address for key in keys for address in self._addresses(key, line)),
+            keys=tuple(names),
+            addresses=tuple(address for key in keys for address in self._addresses(key)),
             directives=tuple(each for tokens in directives for each in directives_of(tokens)),
             lines=tuple(words for tokens in directives for words in lines_of(tokens)),
-            line=line,
+            line=keys[0].line,
+            file=keys[0].file,
         )
 
-    def _keys(self) -> tuple[list[str], bool]:
+    def _keys(self) -> tuple[list[Token], bool]:
         """The addresses at the head of a block, and whether the text ends with them."""
-        keys: list[str] = []
+        keys: list[Token] = []
         expecting_another = False
         while True:
             word = self._word
@@ -107,7 +109,7 @@ class _Parser:
                 return keys, False
             if word:
                 expecting_another = word.endswith(",")
-                keys.append(word.removesuffix(","))
+                keys.append(replace(self._token, text=word.removesuffix(",")))
             if not self._next():
                 if expecting_another:
                     raise self._error("the file ends where another address was expected")
@@ -115,13 +117,12 @@ class _Parser:
             if not expecting_another and self._is_new_line():
                 return keys, False
 
-    def _addresses(self, key: str, line: int) -> tuple[Address, ...]:
+    def _addresses(self, key: Token) -> tuple[Address, ...]:
         try:
-            return addresses_of(key)
+            return addresses_of(key.text)
         except ValueError as error:
-            raise CorefileError(
-                f"{key!r} is no address of a server block: {error}", line=line, file=self._path
-            ) from None
+            what = f"{key.text!r} is no address of a server block: {error}"
+            raise CorefileError(what, line=key.line, file=key.file) from None
 
     def _contents(self) -> list[list[Token]]:
         """The tokens of each directive of a block; its braces may be left out if it is the only one."""

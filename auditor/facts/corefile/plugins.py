@@ -17,6 +17,7 @@ from auditor.facts.kube.meta import LabelSelector, Requirement
 
 USUAL_CLUSTER_DOMAIN = "cluster.local."
 
+_POD_MODES = ("disabled", "insecure", "verified")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
@@ -75,6 +76,7 @@ class CachePlugin:
 def read_kubernetes(block: ServerBlock, directive: Directive) -> KubernetesPlugin:
     """The settings of a ``kubernetes`` plugin."""
     ttl = directive.option("ttl")
+    _refuse_bad_kubernetes_options(directive)
     namespaces = [word for each in directive.options if each.name == "namespaces" for word in each.args]
     passing = directive.option("fallthrough")
     return KubernetesPlugin(
@@ -97,6 +99,9 @@ def read_cache(block: ServerBlock, directive: Directive) -> CachePlugin:
     if args and (_NUMBER.fullmatch(args[0]) or is_symbolic(args[0])):
         most = _integer(directive, 0, least=1)
         args = args[1:]
+    for option in directive.options:
+        if option.name in ("success", "denial"):
+            _integer(option, 0)
     denial = directive.option("denial")
     if denial is not None and len(denial.args) > 1:
         most = _integer(denial, 1, least=1)
@@ -174,7 +179,19 @@ def _named(args: tuple[str, ...]) -> list[str]:
     return [zone for arg in args for zone in zones_of(arg)]
 
 
-def _integer(directive: Directive, position: int, *, least: int, most: int | None = None) -> int | None:
+def _refuse_bad_kubernetes_options(directive: Directive) -> None:
+    for option in directive.options:
+        if option.name == "pods" and not (len(option.args) == 1 and _is_pod_mode(option.args[0])):
+            raise _refused(option, f"pods must be one of {', '.join(_POD_MODES)}, on a line of its own")
+        if option.name == "noendpoints" and option.args:
+            raise _refused(option, "noendpoints takes no argument, and needs a line of its own")
+
+
+def _is_pod_mode(text: str) -> bool:
+    return text in _POD_MODES or is_symbolic(text)
+
+
+def _integer(directive: Directive, position: int, *, least: int | None = None, most: int | None = None) -> int | None:
     """An argument that must be a whole number; None where an environment variable says it."""
     if position >= len(directive.args):
         raise _refused(directive, f"{directive.name} needs a number")
@@ -184,7 +201,7 @@ def _integer(directive: Directive, position: int, *, least: int, most: int | Non
     if not _NUMBER.fullmatch(text):
         raise _refused(directive, f"{text!r} is not a whole number")
     value = int(text)
-    if value < least or (most is not None and value > most):
+    if (least is not None and value < least) or (most is not None and value > most):
         bounds = f"at least {least}" if most is None else f"between {least} and {most}"
         raise _refused(directive, f"{directive.name} must be {bounds}, and is {value}")
     return value

@@ -52,9 +52,11 @@ def plan(sandbox: Sandbox, scope: Scope) -> ProbePlan:
     title="Whether pods reach each other, Services and the API server, how fast, and whether policies are enforced",
     yields=NetworkObservations,
     needs=(
-        *rights("create get list delete", "pods"),
+        *rights("create get delete", "pods"),
         *rights("get", "pods/log"),
-        *rights("create get", "services"),
+        *rights("create", "services"),
+        *rights("list", "pods", optional=True),
+        *rights("get", "services", optional=True),
         *rights("create list", NETWORK_POLICY.plural, group=NETWORK_POLICY.group, optional=True),
         *rights("list", "events", optional=True),
     ),

@@ -10,7 +10,7 @@ from auditor.sandbox import Sandbox, TroubleError
 from auditor.sandbox.causes import cause_of
 
 from ._balancing import BACKEND
-from ._peers import permitted, service_of
+from ._peers import service_of
 
 LOAD_BALANCER_SECONDS = 300.0
 """Clouds take one to three minutes."""
@@ -34,9 +34,6 @@ def address_granted(sandbox: Sandbox, *, wanted: bool) -> Step:
     Args:
         sandbox: where the Service lives.
         wanted: whether the site allows it.
-
-    Raises:
-        ObjectError: the account lacks a permission.
     """
     if not wanted:
         why = Cause(reason="NotAsked", message="a load balancer may cost money; the option load_balancer allows it")
@@ -57,7 +54,7 @@ def address_granted(sandbox: Sandbox, *, wanted: bool) -> Step:
             f"Service {name} has an address", look, seconds=LOAD_BALANCER_SECONDS, concerning=("Service", name)
         )
     except ObjectError as error:
-        return Step(name=_STEP, state=StepState.FAILED, cause=cause_of(permitted(error)))
+        return Step(name=_STEP, state=StepState.FAILED, cause=cause_of(error))
     except TroubleError as error:
         return Step(name=_STEP, state=StepState.FAILED, seconds=error.trouble.seconds, cause=cause_of(error))
     seconds = time.monotonic() - started

@@ -36,6 +36,14 @@ Job = dict[str, Any]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A job, and the peer that it concerns; None where it is the API server."""
+
+    job: Job
+    other: Peer | None = None
+
+
 @dataclass(slots=True)
 class Reached:
     """What the peers found; ``failed`` says why some did not look."""
@@ -75,16 +83,18 @@ def reached(sandbox: Sandbox, peers: Sequence[Peer]) -> Reached:
     found = Reached()
     pairs = _pairs(peers)
     planned = {peer.number: _jobs(peer, peers, pairs) for peer in peers}
-    pods = {peer: client(sandbox, "mesh", peer.number, peer.node, planned[peer.number]) for peer in peers}
+    pods = {
+        peer: client(sandbox, "mesh", peer.number, peer.node, [task.job for task in planned[peer.number]])
+        for peer in peers
+    }
     outcomes = run_all(sandbox, list(pods.values()), seconds=_MESH_SECONDS)
-    by_number = {peer.number: peer for peer in peers}
     for peer, manifest in pods.items():
         outcome = outcomes[manifest["metadata"]["name"]]
         if isinstance(outcome, Trouble):
             found.failed[f"clients on {peer.node}"] = cause_of(outcome)
             continue
-        for job, said in zip(planned[peer.number], outcome, strict=True):
-            _note(found, peer, by_number, job, said)
+        for task, said in zip(planned[peer.number], outcome, strict=True):
+            _note(found, peer, task, said)
     return found
 
 
@@ -138,16 +148,16 @@ def _pairs_of(things: Sequence[T], zone: Callable[[T], str]) -> list[tuple[T, T]
     return [*within, *across][:MEASURED]
 
 
-def _jobs(peer: Peer, peers: Sequence[Peer], pairs: Sequence[tuple[Peer, Peer]]) -> list[Job]:
+def _jobs(peer: Peer, peers: Sequence[Peer], pairs: Sequence[tuple[Peer, Peer]]) -> list[_Task]:
     others = [other for other in peers if other is not peer] or [peer]
     reach = {"do": "reach", "port": PORT, "timeout": _TIMEOUT_SECONDS, "tries": _TRIES}
-    jobs: list[Job] = [{"do": "api", "host": API_HOST, "port": 443}]
+    tasks = [_Task({"do": "api", "host": API_HOST, "port": 443})]
     for other in others:
-        jobs += [{**reach, "address": address, "to": other.number} for address in (other.address, other.service)]
-    partners = {b.number if a is peer else a.number for a, b in pairs if peer in (a, b)}
+        tasks += [_Task({**reach, "address": address}, other) for address in (other.address, other.service)]
+    partners = {other.number for pair in pairs if peer in pair for other in pair if other is not peer}
     path = {"do": "path", "port": PORT, "transfer_bytes": TRANSFER_BYTES}
-    jobs += [{**path, "address": other.address, "to": other.number} for other in others if other.number in partners]
-    return jobs
+    tasks += [_Task({**path, "address": other.address}, other) for other in others if other.number in partners]
+    return tasks
 
 
 def _speed_job(other: Peer, seconds: float) -> Job:
@@ -162,14 +172,13 @@ def _speed_job(other: Peer, seconds: float) -> Job:
     }
 
 
-def _note(found: Reached, peer: Peer, peers: dict[int, Peer], job: Job, said: dict[str, Any]) -> None:
-    if job["do"] == "api":
+def _note(found: Reached, peer: Peer, task: _Task, said: dict[str, Any]) -> None:
+    if task.other is None:
         found.api_server[peer.node] = ApiReach(**{"host": API_HOST, **said})
         return
-    other = peers[job["to"]]
-    route = peer.route_to(other)
-    if job["do"] == "reach":
-        by_service = job["address"] == other.service
+    route = peer.route_to(task.other)
+    if task.job["do"] == "reach":
+        by_service = task.job["address"] == task.other.service
         found.connections.append(connection_of(route, said, by_service=by_service))
     else:
         found.paths.append(path_of(route, said))

@@ -25,8 +25,8 @@ from ._spread import SPREAD, spread, spread_pods
 
 __all__ = ["plan", "scheduler"]
 
-_SECONDS = 80.0
-_SECONDS_PER_POD = 0.5
+_SECONDS = 45.0
+_SECONDS_PER_POD = 0.3
 
 _SCHEDULING = "scheduling.k8s.io"
 _OTHER_GROUPS = ("scheduling.volcano.sh", "scheduling.x-k8s.io")
@@ -53,7 +53,7 @@ def plan(sandbox: Sandbox, scope: Scope) -> ProbePlan:
         pods_at_once=min(max(len(crowd) for crowd in crowds), sandbox.settings.pods_at_once),
         seconds=_SECONDS + count * _SECONDS_PER_POD,
         notes=(
-            "The pods of the last two experiments ask for CPU that one node has left, for about a minute and a half. "
+            "The pods of the last two experiments ask for CPU that one node has left, for a minute or two. "
             "Their priority is below all others: any other pod that needs the room pushes them out.",
             "Where gang scheduling is found, a Workload or PodGroup is made for each of two groups of pods.",
         ),

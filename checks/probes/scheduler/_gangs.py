@@ -149,8 +149,8 @@ def _settled(sandbox: Sandbox) -> State:
 
 
 def _is_decided(state: State) -> bool:
-    """Whether waiting longer would change nothing, for all that is known: some have a node, and all were looked at."""
-    return any(state.placed) and state.unseen == 0
+    """Whether waiting longer would change nothing, for all that is known: one is whole, or all were looked at."""
+    return sorted(state.placed) == [0, SIZE] or (any(state.placed) and state.unseen == 0)
 
 
 def _second(sandbox: Sandbox, state: State) -> float | None:

@@ -66,7 +66,7 @@ def plan(sandbox: Sandbox, scope: Scope) -> ProbePlan:
     disk = _MEASUREMENTS * scope.options.disk_seconds
     return ProbePlan(
         objects=tuple(planned),
-        pods_at_once=max(_PODS_PER_LIFE * min(len(chosen), LIVES_AT_ONCE), claims) if chosen else 0,
+        pods_at_once=max(_PODS_PER_LIFE * min(len(chosen), LIVES_AT_ONCE), claims, 1),
         storage_bytes=sum(_VOLUMES_PER_LIFE * each.bytes for each in chosen) + (claims * first.bytes if first else 0),
         seconds=rounds * _LIFE_SECONDS + (len(chosen) + 1) * disk + (_BURST_SECONDS if claims else 0.0),
         notes=tuple(f"StorageClass {name} is left out: {reason}." for name, reason in left_out.items()),
@@ -167,8 +167,9 @@ class _Course:
         else:
             steps.leave_after(names.BIND, (names.DELETE,))
 
-    def _measure(self, detail: Detail) -> None:
+    def _measure(self, detail: Detail) -> float:
         with self._measuring:
+            since = time.monotonic()
             pod = objects.measurer(
                 self._sandbox,
                 self._life.name("disk"),
@@ -177,7 +178,9 @@ class _Course:
                 seconds=self._scope.options.disk_seconds,
             )
             self._disk = _measured(self._sandbox, self._scope, pod)
+            seconds = time.monotonic() - since
         detail["file_bytes"] = self._disk.file_bytes
+        return seconds
 
     def _modify(self, detail: Detail) -> None:
         found = attributes_classes(self._life, self._scope)

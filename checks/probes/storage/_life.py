@@ -228,12 +228,12 @@ class Life:
         others = [node for node in reach if node.name != self.node]
         if others:
             return others
-        everywhere = [n for n in self.nodes if n.name != self.node]
-        if not everywhere:
-            raise NotDoneError(ONE_NODE, "the pods of this site can run on one node only")
+        rest = [n for n in self.nodes if n.name != self.node]
         zone = next((n.zone for n in self.nodes if n.name == self.node), None)
-        if matches(self.cls.provisioner, NODE_LOCAL) or any(n.zone == zone for n in everywhere):
+        if matches(self.cls.provisioner, NODE_LOCAL) or any(n.zone == zone for n in rest):
             raise NotDoneError(NODE_BOUND, f"its volume can be reached from node {self.node} only")
+        if not rest:
+            raise NotDoneError(ONE_NODE, "the pods of this site can run on one node only")
         raise NotDoneError(ONE_NODE, f"its volume can be reached from zone {zone} only, which has one node for pods")
 
     def _await_gone(self, pod_name: str) -> None:

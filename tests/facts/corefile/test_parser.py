@@ -162,6 +162,7 @@ class TestImports:
 
         assert names(corefile) == [["errors", "log"], ["whoami"]]
         assert corefile.blocks[0].directives[1].file == "/etc/coredns/custom/b.override"
+        assert (corefile.blocks[1].file, corefile.blocks[1].line) == ("/etc/coredns/custom/x.server", 1)
         assert not corefile.missing
 
     def test_patterns_may_find_nothing(self) -> None:

@@ -55,10 +55,13 @@ class TestKubernetes:
     def test_unknown_from_the_environment(self) -> None:
         assert kubernetes("kubernetes {\n ttl {$TTL}\n}").ttl_seconds is None
 
-    @pytest.mark.parametrize("ttl", ["ttl", "ttl x", "ttl -1", "ttl 3601", "ttl 5s"])
-    def test_refused(self, ttl: str) -> None:
+    @pytest.mark.parametrize(
+        "option",
+        ["ttl", "ttl x", "ttl -1", "ttl 3601", "ttl 5s", "pods", "pods some", "pods insecure }", "noendpoints }"],
+    )
+    def test_refused(self, option: str) -> None:
         with pytest.raises(CorefileError) as caught:
-            kubernetes(f"kubernetes {{\n {ttl}\n}}")
+            kubernetes(f"kubernetes {{\n {option}\n}}")
 
         assert caught.value.line == 3
 
@@ -96,7 +99,10 @@ class TestCache:
     def test_zones(self, text: str, *, kept: bool) -> None:
         assert cache(text).keeps_denial_of("svc.cluster.local.") is kept
 
-    @pytest.mark.parametrize("text", ["cache 0", "cache -5", "cache {\n denial 1 0\n}", "cache {\n denial 1 1 -1\n}"])
+    @pytest.mark.parametrize(
+        "text",
+        ["cache 0", "cache -5", "cache {\n denial 1 0\n}", "cache {\n denial 1 1 -1\n}", "cache {\n success x\n}"],
+    )
     def test_refused(self, text: str) -> None:
         with pytest.raises(CorefileError):
             cache(text)
