@@ -105,7 +105,7 @@ def _housing(*, own_namespace: bool) -> Iterable[Right]:
     yield from _of(ConfigMap.api, "create")
     yield from _of(EVENT, "list", optional=True)
     if own_namespace:
-        yield from _of(Namespace.api, "create", cluster_wide=True)
+        yield from _of(Namespace.api, "create get", cluster_wide=True)
         yield from _of(ResourceQuota.api, "create")
 
 

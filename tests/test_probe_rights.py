@@ -61,7 +61,7 @@ def test_for_a_namespace_of_its_own_there_is_only_the_cluster_role() -> None:
     documents = probe_manifests(PROBES, account="reader", namespace="audit")
 
     assert [each["kind"] for each in documents] == ["ClusterRole", "ClusterRoleBinding"]
-    assert verbs(documents, "ClusterRole", "namespaces") == {"create", "list", "delete"}
+    assert verbs(documents, "ClusterRole", "namespaces") == {"create", "get", "list", "delete"}
     assert verbs(documents, "ClusterRole", "resourcequotas") == {"create", "list", "delete"}
     assert verbs(documents, "ClusterRole", "pods") == {"create", "get", "list", "delete"}
 

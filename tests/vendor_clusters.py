@@ -88,8 +88,8 @@ class VendorCluster:
 
     def unread(self, checks: Iterable[Check]) -> list[str]:
         """Kinds of the file that no check reads: they prove nothing."""
-        views = [part.view for check in checks for part in check.reads if part.view is not None]
-        views = [view for view in views if issubclass(view, Resource)]
+        read = {part.view for check in checks for part in check.reads if part.view is not None}
+        views = [view for view in read if issubclass(view, Resource)]
         return sorted({each["kind"] for each in self.manifests if not any(is_of(view, each) for view in views)})
 
     def _part(self, part: Part) -> PartFacts:

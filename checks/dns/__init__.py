@@ -16,17 +16,32 @@ from .autoscaler import autoscaler
 from .negative import negative_cache
 from .local import node_local_cache
 from .domain import cluster_domain
+from .observed_lookups import lookups
+from .observed_servers import every_server
+from .observed_names import negative_cache_observed, new_names
+from .observed_reverse import reverse_names
+from .observed_answers import large_answers
+from .observed_rate import lookup_rate
+from .observed_external import external_names
 
 __all__ = [
     "autoscaler",
     "cluster_domain",
     "corefile",
+    "every_server",
+    "external_names",
     "headless_names",
+    "large_answers",
+    "lookup_rate",
+    "lookups",
     "memory_limit",
     "negative_cache",
+    "negative_cache_observed",
+    "new_names",
     "no_restarts",
     "node_local_cache",
     "replicas",
+    "reverse_names",
     "reverse_zones",
     "service_endpoints",
     "spread",

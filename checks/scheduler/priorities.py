@@ -26,7 +26,14 @@ class PriorityParameters(Parameters, frozen=True, kw_only=True):
             "Globs of namespaces whose pods belong to the platform and may use the system's classes.",
             source="Namespaces that Kubernetes, OpenShift, Rancher and the managed services keep for themselves.",
         ),
-    ] = ("kube-*", "aks-*", "amazon-*", "cattle-*", "gke-*", "gmp-*", "openshift", "openshift-*")
+    ] = ("kube-*", "aks-*", "amazon-*", "cattle-*", "gke-*", "gmp-*", "ibm-system", "openshift", "openshift-*")
+    platform_classes: Annotated[
+        tuple[str, ...],
+        threshold(
+            "Globs of PriorityClasses below 1000000000 that the platform brings for pods of its own.",
+            source="Default PriorityClasses of IBM Cloud Kubernetes Service, which are not to be modified.",
+        ),
+    ] = ("ibm-app-cluster-critical",)
 
 
 @check(
@@ -47,8 +54,8 @@ def priority_classes(facts: Facts, params: PriorityParameters) -> Iterator[Findi
       It fails: such a pod pushes out the cluster's own DNS, and quotas on these classes do not hold it.
     - No pod that keeps data ranks below a Spark or Flink worker that may preempt. It fails: a job evicts a broker.
     - There are at least two classes of different value for the site's own workloads, so that stateful systems can
-      outrank drivers, and drivers their executors. Fewer are a warning. Classes of Kubernetes and of add-ons
-      (`system-…`, and values from 1000000000 on) do not count.
+      outrank drivers, and drivers their executors. Fewer are a warning. Classes of Kubernetes, of add-ons and of the
+      platform (`system-…`, values from 1000000000 on, and `platform_classes`) do not count.
 
     ## Why it matters
     Without classes all pods have priority 0: after the loss of a node a Kafka broker queues behind a hundred executors,
@@ -71,7 +78,7 @@ def priority_classes(facts: Facts, params: PriorityParameters) -> Iterator[Findi
     - [Spark: priority scheduling](https://spark.apache.org/docs/latest/running-on-kubernetes.html#priority-scheduling)
     """
     classes = sorted((cls for cls in facts.list(PriorityClass) if not cls.is_system), key=lambda cls: cls.name)
-    own = [cls for cls in classes if cls.value < HIGHEST_USER_PRIORITY]
+    own = [cls for cls in classes if cls.value < HIGHEST_USER_PRIORITY and not _is_of_platform(cls, params)]
     default = min((cls for cls in classes if cls.global_default), key=lambda cls: cls.value, default=None)
     yield _judge_levels(own)
     if default is not None:
@@ -79,6 +86,10 @@ def priority_classes(facts: Facts, params: PriorityParameters) -> Iterator[Findi
     pods = [(pod, role) for pod, role in _data_pods(facts, params) if role is not Role.ETCD]
     yield from _misuse(pods)
     yield from _inversions(pods, {cls.name: cls for cls in facts.list(PriorityClass)})
+
+
+def _is_of_platform(cls: PriorityClass, params: PriorityParameters) -> bool:
+    return any(fnmatchcase(cls.name, glob) for glob in params.platform_classes)
 
 
 def _judge_levels(own: Sequence[PriorityClass]) -> Finding:

@@ -43,7 +43,8 @@ def volume_attributes(facts: Facts, params: ModifyParameters) -> Iterator[Findin
     """A VolumeAttributesClass gives a mounted volume more IOPS or throughput, without touching pod or node.
 
     ## What it checks
-    - The API `storage.k8s.io/volumeattributesclasses` is served; it is by default since Kubernetes 1.34.
+    - The API `storage.k8s.io/volumeattributesclasses` is served, as far as there is a driver that could make use of it;
+      it is by default since Kubernetes 1.34.
     - For the driver of each StorageClass that is the default or in use there is a VolumeAttributesClass whose
       `driverName` is that driver. Where none is there, drivers known to implement ControllerModifyVolume bring a
       warning: EBS, Azure Disk, Google Hyperdisk (not Persistent Disk), Alibaba Cloud disks, HPE Data Fabric, and those
@@ -86,10 +87,16 @@ def volume_attributes(facts: Facts, params: ModifyParameters) -> Iterator[Findin
     if facts.served(VolumeAttributesClass):
         yield from _judge_classes(facts, driven, params)
     else:
-        yield _not_served(facts.origin.server_version)
+        yield _not_served(facts.origin.server_version, driven, params)
 
 
-def _not_served(server_version: str) -> Finding:
+def _not_served(server_version: str, classes: Sequence[StorageClass], params: ModifyParameters) -> Finding:
+    if not any(_is_able(cls, params) or cls.provisioner in MIGRATED_TO for cls in classes):
+        return Finding.skip(
+            f"The API server does not serve VolumeAttributesClasses, and that {_provisioners(classes)} could change "
+            f"volumes of {described(classes)} while they are in use is not known.",
+            subjects=[cls.subject for cls in classes],
+        )
     minor = re.match(r"v?1\.(\d+)", server_version)
     if minor is None:
         seen = "it is by default since Kubernetes 1.34"
@@ -115,9 +122,8 @@ def _judge_classes(facts: Facts, classes: Sequence[StorageClass], params: Modify
     rest = [cls for cls in classes if cls not in covered and cls not in in_tree]
     able = [cls for cls in rest if _is_able(cls, params)]
     if others := [cls for cls in rest if cls not in able]:
-        provisioners = sorted({cls.provisioner for cls in others})
         yield Finding.skip(
-            f"That {listed(provisioners)} could change volumes of {described(others)} while they are in use is not "
+            f"That {_provisioners(others)} could change volumes of {described(others)} while they are in use is not "
             "known.",
             subjects=[cls.subject for cls in others],
         )
@@ -126,6 +132,10 @@ def _judge_classes(facts: Facts, classes: Sequence[StorageClass], params: Modify
             yield _without_attributes(need, named)
         if unchangeable := [cls for cls in group if cls in in_tree]:
             yield _in_tree(need, unchangeable)
+
+
+def _provisioners(classes: Sequence[StorageClass]) -> str:
+    return listed(sorted({cls.provisioner for cls in classes}))
 
 
 def _is_able(cls: StorageClass, params: ModifyParameters) -> bool:

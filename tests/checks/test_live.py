@@ -88,8 +88,11 @@ FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {
     ),
     "an etcd member that is down": (faults.etcd_member_down, set()),
 }
-"""Each fault that a collection can see, and what is found beside :data:`EXPLAINED`. The lost etcd member is the contrary:
-with two of three the cluster serves as before, and of members that are no pods reading sees nothing."""
+"""Each fault that a collection can see, and what is found beside :data:`EXPLAINED`.
+
+The lost etcd member is the contrary: with two of three the cluster serves as before, and of members that are no pods
+reading sees nothing.
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -69,7 +69,205 @@ HIDDEN_CONTROL_PLANE = (*HIDDEN_ETCD, "control-plane.api-servers", "control-plan
 
 NO_CLASS = ("storage.block-storage", "storage.driver-installed", "storage.performance-tier", "storage.volume-limits")
 
-EXPECTED: dict[str, Expected] = {}
+NO_DNS_PODS = (
+    "dns.autoscaler",
+    "dns.no-restarts",
+    "dns.replicas",
+    "dns.service-endpoints",
+    "dns.spread",
+)
+
+NO_COREFILE = (
+    "dns.cluster-domain",
+    "dns.corefile",
+    "dns.headless-names",
+    "dns.memory-limit",
+    "dns.negative-cache",
+    "dns.reverse-zones",
+)
+
+FOLDERS_AS_VOLUMES = fails("storage.volume-expansion") | warns(
+    "platform.default-volumes", "storage.retain-class", "storage.shared-volumes"
+)
+"""What k3s, kind and minikube give: folders of a node, which neither grow nor move."""
+
+ONE_SERVER = fails("control-plane.api-servers")
+
+SMALLEST_GKE = fails(
+    "nodes.burstable-shapes", "nodes.room-for-kafka", "nodes.room-for-spark", "nodes.room-for-zeppelin"
+) | warns("nodes.ephemeral-storage")
+"""e2-medium with a boot disk of 100 GB, half of it for pods."""
+
+GKE_STORAGE = (
+    warns("storage.performance-tier", "storage.waits-for-consumer")  # the older class `standard`
+    | fails("storage.volume-snapshots")
+    | warns("storage.volume-snapshots")
+    | NONE_RETAINED
+    | ONE_WRITER_ONLY
+    | WITHOUT_NOATIME
+)
+
+EXPECTED: dict[str, Expected] = {
+    "ack": Expected(
+        bad=NOTHING_ADDED
+        | KUBELET_UNREAD
+        | unknown("scheduler.gang-scheduling")  # in Pro clusters ACK's own scheduler does it
+        | fails("storage.default-class")
+        | warns("storage.performance-tier", "storage.waits-for-consumer")
+        | NONE_RETAINED
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=(*HIDDEN_CONTROL_PLANE, "platform.system-pool"),
+    ),
+    "aks": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | warns("platform.system-pool", "storage.volume-attributes")
+        | fails("storage.performance-tier", "storage.volume-snapshots")
+        | warns("storage.performance-tier", "storage.volume-snapshots")
+        | NONE_RETAINED
+        | WITHOUT_NOATIME,
+        skipped=(*HIDDEN_CONTROL_PLANE, "dns.node-local-cache"),
+    ),
+    "doks": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | NO_ZONES
+        | warns("control-plane.api-servers", "dns.corefile", "nodes.ephemeral-storage")
+        | fails("nodes.room-for-kafka")
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=HIDDEN_ETCD,
+    ),
+    "eks": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | fails("nodes.burstable-shapes", "nodes.ephemeral-storage", "nodes.room-for-kafka")
+        | fails("storage.default-class")
+        | warns("storage.performance-tier", "storage.volume-expansion", "storage.volume-snapshots")
+        | NONE_RETAINED
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=(*HIDDEN_ETCD, "platform.webhook-endpoints", "storage.volume-attributes"),
+    ),
+    "eks-auto-mode": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | warns("nodes.ephemeral-storage", "nodes.room-for-kafka", "scheduler.node-autoscaler")
+        | fails("storage.default-class")
+        | ONE_WRITER_ONLY,
+        skipped=(*HIDDEN_ETCD, *NO_DNS_PODS, *NO_COREFILE, "dns.node-local-cache", *NO_CLASS),
+    ),
+    "gke": Expected(
+        bad=NOTHING_ADDED | NO_GANGS | KUBELET_UNREAD | SMALLEST_GKE | GKE_STORAGE,
+        skipped=(*HIDDEN_ETCD, *NO_COREFILE, "storage.volume-attributes"),
+    ),
+    "gke-cloud-dns": Expected(
+        bad=NOTHING_ADDED | NO_GANGS | KUBELET_UNREAD | SMALLEST_GKE | GKE_STORAGE,
+        skipped=(*HIDDEN_ETCD, *NO_DNS_PODS, *NO_COREFILE),
+    ),
+    "ibm-iks-vpc": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | warns("nodes.ephemeral-storage")
+        | fails("storage.waits-for-consumer")
+        | warns("storage.waits-for-consumer")
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=HIDDEN_CONTROL_PLANE,
+    ),
+    "k3s": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | NO_ZONES
+        | ONE_SERVER
+        | unknown("control-plane.etcd-members")  # SQLite
+        | fails("dns.replicas")
+        | warns("dns.corefile", "dns.service-endpoints", "nodes.ephemeral-storage")
+        | FOLDERS_AS_VOLUMES,
+        skipped=("control-plane.leader-leases", "dns.spread", "storage.volume-attributes", "storage.volume-limits"),
+    ),
+    "kind": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | NO_ZONES
+        | ONE_SERVER
+        | unknown("nodes.no-swap")
+        | fails("control-plane.etcd-members", "dns.spread", "nodes.enough-hosts")
+        | warns("nodes.graceful-shutdown", "platform.production-distribution")
+        | FOLDERS_AS_VOLUMES,
+    ),
+    "kubeadm": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | NO_ZONES
+        | fails("dns.spread", "storage.default-class")
+        | warns("nodes.graceful-shutdown")
+        | ONE_WRITER_ONLY,
+        skipped=NO_CLASS,
+    ),
+    "minikube": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | ONE_SERVER
+        | unknown("nodes.no-swap")
+        | fails("control-plane.etcd-members", "nodes.enough-hosts")
+        | warns("nodes.graceful-shutdown", "platform.production-distribution")
+        | FOLDERS_AS_VOLUMES,
+        skipped=("control-plane.clock-skew", "control-plane.leader-leases", "dns.spread"),
+    ),
+    "openshift-aws": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | warns("storage.performance-tier", "storage.volume-attributes")
+        | NONE_RETAINED
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=("dns.node-local-cache",),
+    ),
+    "ovh-mks": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | warns("nodes.ephemeral-storage")
+        | NONE_RETAINED
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=HIDDEN_CONTROL_PLANE,
+    ),
+    "rke2": Expected(
+        bad=NOTHING_ADDED | NO_GANGS | KUBELET_UNREAD | NO_ZONES | fails("storage.default-class") | ONE_WRITER_ONLY,
+        skipped=NO_CLASS,
+    ),
+    "scaleway": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | KUBELET_UNREAD
+        | fails("nodes.ephemeral-storage", "storage.volume-snapshots")
+        | warns("storage.volume-snapshots")
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=HIDDEN_CONTROL_PLANE,
+    ),
+    "tanzu": Expected(
+        bad=NOTHING_ADDED
+        | NO_GANGS
+        | NO_ZONES
+        | fails("nodes.ephemeral-storage", "nodes.room-for-kafka", "storage.default-class")
+        | warns("nodes.graceful-shutdown")
+        | NONE_RETAINED
+        | ONE_WRITER_ONLY
+        | WITHOUT_NOATIME,
+        skipped=("storage.volume-attributes",),
+    ),
+}
 
 
 def judged_checks() -> list[Check]:

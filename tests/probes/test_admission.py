@@ -84,11 +84,12 @@ def of_namespace(findings: list[Finding], namespace: str) -> list[Finding]:
     return [finding for finding in findings if any(each.namespace == namespace for each in finding.subjects)]
 
 
-class TestOnTheCluster:
-    @pytest.fixture(scope="class")
-    def outcome(self, cluster: Cluster, run_probe: RunProbe) -> ProbeOutcome:
-        return run_probe("admission")
+@pytest.fixture(scope="module")
+def outcome(run_probe: RunProbe) -> ProbeOutcome:
+    return run_probe("admission")
 
+
+class TestOnTheCluster:
     def test_pods_are_admitted_at_once(self, outcome: ProbeOutcome, judged: Judge) -> None:
         found = found_in(outcome)
 

@@ -181,7 +181,8 @@ class TestAFileSystemOfManyNodes:
         test_bed.resource("StorageClass", "storage.k8s.io/v1").delete(name=name)
 
     def test_is_shared_with_locks(self, shared_class: str, run_probe: RunProbe, judged: Judge) -> None:
-        outcome = run_probe("storage", shared_storage_classes=(shared_class,), **SMALL)
+        names = {"storage_classes": (shared_class,), "shared_storage_classes": (shared_class,)}
+        outcome = run_probe("storage", **names, **SMALL)
 
         assert isinstance(outcome.observations, StorageObservations)
         step = outcome.observations.classes[shared_class].step(SHARE)

@@ -10,6 +10,7 @@ import selectors
 import socket
 import struct
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dns.exception
@@ -62,7 +63,7 @@ class ResolvConf(NamedTuple):
 def resolv_conf(path: str = _RESOLV_CONF) -> ResolvConf:
     """The container's own."""
     found = ResolvConf([], [], [])
-    with open(path, encoding="utf-8", errors="replace") as lines:
+    with Path(path).open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             words = line.split()
             if len(words) > 1 and words[0] == "nameserver":
@@ -98,8 +99,6 @@ def ask_once(server: str, wire: bytes, *, number: int, port: int = 53, seconds: 
                 answer = asking.recv(_LARGEST_BYTES)
                 if len(answer) >= _HEADER.size and answer[:2] == struct.pack(">H", number):
                     return Outcome(time.monotonic() - started, told(answer))
-    except TimeoutError:
-        return Outcome(time.monotonic() - started, TIMEOUT)
     except OSError as error:
         return Outcome(time.monotonic() - started, _short(error))
 
@@ -125,7 +124,7 @@ def ask(name: str, kind: str, server: str, *, tcp: bool = False, payload_bytes: 
     """
     found: dict[str, Any] = {"name": name, "type": kind, "records": []}
     edns = {"use_edns": 0, "payload": payload_bytes} if payload_bytes else {"use_edns": False}
-    query = dns.message.make_query(name, kind, **edns)  # type: ignore[arg-type]
+    query = dns.message.make_query(name, kind, **edns)
     started = time.monotonic()
     try:
         way = dns.query.tcp if tcp else dns.query.udp
@@ -137,7 +136,9 @@ def ask(name: str, kind: str, server: str, *, tcp: bool = False, payload_bytes: 
     found["seconds"] = time.monotonic() - started
     found["bytes"] = len(answer.to_wire())
     found["truncated"] = bool(answer.flags & dns.flags.TC)
-    records = [item.to_text() for rrset in answer.answer if rrset.rdtype == dns.rdatatype.from_text(kind) for item in rrset]
+    records = [
+        item.to_text() for rrset in answer.answer if rrset.rdtype == dns.rdatatype.from_text(kind) for item in rrset
+    ]
     found["records"] = sorted(records)
     code = answer.rcode()
     found["error"] = dns.rcode.to_text(code) if code else ("" if records or found["truncated"] else NO_ANSWER)
@@ -180,7 +181,7 @@ def burst(server: str, wire: bytes, *, at_once: int, seconds: float) -> Burst:
             asked += 1
             try:
                 one = _socket(server, 53)
-                one.setblocking(False)
+                one.setblocking(False)  # noqa: FBT003  the library's own
                 one.send(struct.pack(">H", asked % 65_536) + wire[2:])
             except OSError as error:
                 _count(failures, _short(error))
@@ -231,7 +232,9 @@ def _socket(server: str, port: int) -> socket.socket:
 
 
 def _short(error: BaseException) -> str:
-    """An error in few words, alike for like errors."""
+    """An error in few words, alike for like errors; before Python 3.10 a timeout is no TimeoutError."""
+    if isinstance(error, (TimeoutError, socket.timeout)):
+        return TIMEOUT
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return type(error).__name__

@@ -1,7 +1,7 @@
 """What a pod finds when it asks for names: how soon a new one is known, how many answers come, and how fast.
 
-Two ways of asking, which results keep apart: ``udp`` is one datagram, lost after 2 s and not sent again; ``resolver`` is
-the system's, as applications use it, which waits 5 s and asks again.
+Two ways of asking, which results keep apart: ``udp`` is one datagram, lost after 2 s and not sent again; ``resolver``
+is the system's, as applications use it, which waits 5 s and asks again.
 
 Arguments:
     namespace: of the pod.
@@ -71,7 +71,11 @@ def run(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"server": {**found, "address": each["address"]}}
     if arguments["large"]:
         yield {"large": _large(server, f"{arguments['large']}.{zone}")}
-    yield {"burst": burst(server, question(api), at_once=_BURST_AT_ONCE, seconds=float(arguments["burst_seconds"]))._asdict()}
+    yield {
+        "burst": burst(
+            server, question(api), at_once=_BURST_AT_ONCE, seconds=float(arguments["burst_seconds"])
+        )._asdict()
+    }
     if arguments["external"]:
         yield {"external": _external(conf, server, arguments["external"])}
 
@@ -99,7 +103,11 @@ def _new_names(
         yield {"announced": False}
         return
     fresh = [f"_{port}._tcp.{service}" for port in arguments["fresh"]]
-    yield {"announced": True, "own": own, **_watched(announced, target, fresh, server, float(arguments["visible_seconds"]))}
+    yield {
+        "announced": True,
+        "own": own,
+        **_watched(announced, target, fresh, server, float(arguments["visible_seconds"])),
+    }
     for address in own[:1]:
         yield {"reverse": _reverse(address, target, server)}
 
@@ -167,12 +175,18 @@ def _datagrams(server: str, name: str, count: int, *, port: int = 53, hopeless: 
     """One datagram after another, each from a port of its own."""
     wire = question(name)
     numbers = iter(range(1, count + 1))
-    found = _asked(lambda: ask_once(server, wire, number=next(numbers) % 65_536, port=port), count, hopeless, PACE_SECONDS)
+    found = _asked(
+        lambda: ask_once(server, wire, number=next(numbers) % 65_536, port=port), count, hopeless, PACE_SECONDS
+    )
     return {"way": "udp", "name": name, **found}
 
 
 def _resolved(name: str, count: int) -> dict[str, Any]:
-    return {"way": "resolver", "name": name, **_asked(lambda: resolve(name)[0], count, max(1, _HOPELESS // 5), PACE_SECONDS)}
+    return {
+        "way": "resolver",
+        "name": name,
+        **_asked(lambda: resolve(name)[0], count, max(1, _HOPELESS // 5), PACE_SECONDS),
+    }
 
 
 def _asked(one: Callable[[], Outcome], count: int, hopeless: int, every_seconds: float) -> dict[str, Any]:
@@ -190,11 +204,17 @@ def _asked(one: Callable[[], Outcome], count: int, hopeless: int, every_seconds:
             microseconds.append(round(outcome.seconds * 1e6))
             in_a_row = 0
         time.sleep(every_seconds)
-    return {"asked": asked, "planned": count, "failures": failures, "took_seconds": time.monotonic() - started, "microseconds": microseconds}
+    return {
+        "asked": asked,
+        "planned": count,
+        "failures": failures,
+        "took_seconds": time.monotonic() - started,
+        "microseconds": microseconds,
+    }
 
 
 def _large(server: str, name: str) -> dict[str, Any]:
-    """An answer of more than 512 bytes: cut in a plain datagram, whole in a larger one, over TCP and for the resolver."""
+    """An answer of more than 512 bytes, by a plain datagram, by a larger one, over TCP, and through the resolver."""
     outcome, addresses = resolve(name)
     return {
         "name": name,

@@ -135,7 +135,8 @@ def _await_names(
             missing = {needed[-1]: f"resolves to {', '.join(sorted(watch.said[needed[-1]][0]))}"}
         waited = time.monotonic() - started
         if not missing:
-            gave_up.unlink() if gave_up.exists() else None
+            if gave_up.exists():
+                gave_up.unlink()
             yield {"what": "names", "seconds": waited, "unresolved": {}}
             return
         if time.monotonic() > deadline:
