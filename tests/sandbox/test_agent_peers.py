@@ -120,7 +120,7 @@ class TestWatch:
         port = free_port()
         process = peer(port)
         target = {"name": "it", "address": HOST, "port": port}
-        threading.Timer(0.5, process.terminate).start()
+        threading.Timer(0.5, process.kill).start()
 
         said = list(
             islice(watch.run({"targets": [target], "every_seconds": 0.05, "timeout_seconds": 1, "seconds": 30}), 2)
@@ -153,16 +153,16 @@ class TestBalance:
         port = free_port()
         process = peer(port)
         said = []
-        for each in balance.run({**BALANCE, "port": port, "steady_seconds": 1.5}):
+        for each in balance.run({**BALANCE, "port": port, "steady_seconds": 4.0}):
             said.append(each)
             if "steady" in each:
-                threading.Timer(0.5, process.terminate).start()
+                threading.Timer(0.5, process.kill).start()
 
         process.wait()
         felt = said[-1]
         assert felt["answered"][socket.gethostname()] > 0
         assert felt["failed"] > 0
-        assert 0.2 < felt["error_seconds"] < 1.5
+        assert 0 < felt["error_seconds"] < 4.5
 
 
 def test_addresses_of_ipv4_are_written_as_such() -> None:
