@@ -13,6 +13,9 @@ from auditor.sandbox.trouble import Trouble
 if TYPE_CHECKING:
     from auditor.sandbox.space import Sandbox
 
+_SELECTED_NODE = "volume.kubernetes.io/selected-node"
+"""An annotation of claims that wait for their first pod, written by the scheduler."""
+
 _EVENTS_AT_MOST = 8
 _LOG_LINES = 10
 
@@ -92,8 +95,20 @@ def _pod(sandbox: Sandbox, pod: Manifest) -> tuple[str, str]:
         if condition["type"] == "PodScheduled" and condition["status"] != "True":
             return _unscheduled(sandbox, pod, condition)
     if status.get("phase") == "Pending" and not status.get("conditions"):
-        return "Unscheduled", "no scheduler has looked at the pod"
+        return _waits_for_volume(sandbox, pod) or ("Unscheduled", "no scheduler has looked at the pod")
     return "", ""
+
+
+def _waits_for_volume(sandbox: Sandbox, pod: Manifest) -> tuple[str, str] | None:
+    """Where the scheduler has chosen a node and waits for a volume there, which it does not write into the pod."""
+    for volume in pod["spec"].get("volumes", ()):
+        name = volume.get("persistentVolumeClaim", {}).get("claimName")
+        claim = (_quietly(lambda claim=name: sandbox.get("PersistentVolumeClaim", claim)) if name else None) or {}
+        node = (claim.get("metadata", {}).get("annotations") or {}).get(_SELECTED_NODE)
+        if node and claim["status"].get("phase") != "Bound":
+            said = [event["message"] for event in _events(sandbox, name) if event.get("message")]
+            return "UnboundClaim", f"claim {name} has no volume on node {node} yet{': ' + said[-1] if said else ''}"
+    return None
 
 
 def _unscheduled(sandbox: Sandbox, pod: Manifest, condition: dict[str, Any]) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def external_names(facts: Facts, params: ExternalParameters) -> Iterator[Finding
     """Jobs that read an object store ask for its name without end, each time with a few names that do not exist.
 
     ## What it checks
-    Where the site gives the probes an `external_name`, pods on a node of each zone ask for it 100 times in 10 s by
+    Where the site gives the probes an `external_name`, pods on a node of each zone ask for it 100 times in 20 s by
     single datagrams, with a dot at its end: none may fail, and the slowest hundredth takes at most `max_p99_seconds`.
     Without the dot they try what the resolver tries by the search list: at most `max_candidates` names.
 
@@ -115,7 +115,7 @@ def _slow(found: Mapping[str, External], params: ExternalParameters) -> Iterator
     if slow := {name: each for name, each in p99.items() if each > params.max_p99_seconds}:
         yield Finding.fail(
             f"On {on(slow)} look-ups of {found[next(iter(slow))].name} are slow: 1 of 100 takes "
-            f"{milliseconds(max(slow.values()))} or more, at most {milliseconds(params.max_p99_seconds)} was expected.",
+            f"{milliseconds(max(slow.values()))} or more, at most {milliseconds(params.max_p99_seconds)} were expected.",
             subjects=subjects(slow),
             fix="Name a nearer upstream in the forward plugin of the Corefile, and let the cache plugin prefetch.",
             command="kubectl --namespace kube-system get configmap coredns --output yaml",

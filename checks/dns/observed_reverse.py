@@ -45,12 +45,16 @@ def reverse_names(facts: Facts) -> Iterator[Finding]:
     what = "Whether a pod's address has its name"
     document = observed(facts)
     yield from unseen(document)
-    found = {name: view.reverse for name, view in asking(document).items() if view.reverse is not None}
+    views = asking(document)
+    found = {name: view.reverse for name, view in views.items() if view.reverse is not None}
+    answering = {name for name, view in views.items() if view.lookups is not None and view.lookups.latencies}
     nameless = {name: each for name, each in found.items() if not each.names}
-    if denied := {name: each for name, each in nameless.items() if each.error in NOT_KNOWN}:
+    denied = {name: each for name, each in nameless.items() if each.error in NOT_KNOWN or name in answering}
+    if denied:
         first = next(iter(denied.values()))
-        yield _fail(denied, f"the address {first.address} of a pod has no name ({first.error})")
-    if mute := {name: each.error for name, each in nameless.items() if each.error not in NOT_KNOWN}:
+        upstream = "" if first.error in NOT_KNOWN else "; DNS may ask upstream, in vain"
+        yield _fail(denied, f"the address {first.address} of a pod has no name ({first.error}{upstream})")
+    if mute := {name: each.error for name, each in nameless.items() if name not in denied}:
         yield silent(mute, what)
     if other := {name: each for name, each in found.items() if each.names and each.expected not in each.names}:
         first = next(iter(other.values()))

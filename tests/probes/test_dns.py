@@ -177,7 +177,7 @@ class TestOnTheTestBed:
         self, test_bed: Cluster, fault: Callable[..., Any], run_probe: RunProbe, judged: Judge,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        monkeypatch.setattr("checks.probes.dns.VISIBLE_SECONDS", 8.0)
+        monkeypatch.setattr("auditor.checks.probes.dns.VISIBLE_SECONDS", 8.0)
         fault(faults.coredns_without_endpoints(test_bed))
 
         outcome = run_probe("dns", lookups=50)

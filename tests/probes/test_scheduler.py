@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import msgspec
@@ -302,7 +302,9 @@ class TestOnTheTestBed:
 
         listed = SchedulingV1Api(test_bed.core.api_client).list_priority_class().items
 
-        assert [each.metadata.name for each in listed if each.value < 0] == []
+        began = found.started_at.replace(microsecond=0)
+        ended = found.started_at + timedelta(seconds=found.took_seconds)
+        assert [each.metadata.name for each in listed if each.value < 0 and _is_of(each, began, ended)] == []
 
     def test_it_survives_the_bundle(self, found: SchedulerObservations) -> None:
         assert msgspec.json.decode(msgspec.json.encode(found), type=SchedulerObservations) == found
@@ -336,3 +338,9 @@ class TestOnTheTestBed:
         status, message = only(judged, outcome, "scheduler.gangs-observed")
         assert status is Status.UNKNOWN
         assert "exceeded quota" in message
+
+
+def _is_of(made: Any, began: datetime, ended: datetime) -> bool:
+    """Whether an object was made while the probe ran, and not by another run since."""
+    at: datetime = made.metadata.creation_timestamp
+    return began <= at <= ended

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dns.exception
+import dns.name
 import dns.resolver
 import pytest
 
@@ -33,6 +34,7 @@ class Resolver:
 
     def __init__(self, table: dict[tuple[str, str], Any]) -> None:
         self.table = table
+        self.search = [dns.name.from_text("n.svc.example."), dns.name.from_text("svc.example.")]
 
     def resolve(self, name: str, kind: str, **_: Any) -> list[Record]:
         found = self.table.get((name, kind), raised(dns.resolver.NXDOMAIN))
@@ -75,18 +77,18 @@ class TestAWatch:
 
         assert [each["error"] for each in watch.look("s-0")] == ["NXDOMAIN"]
         assert not list(watch.look("s-0"))
-        table["s-0.s.n.svc", "A"] = ["10.0.0.1"]
+        table["s-0.s.n.svc.example.", "A"] = ["10.0.0.1"]
         assert [each["addresses"] for each in watch.look("s-0")] == [["10.0.0.1"]]
         assert not list(watch.look("s-0"))
 
     def test_takes_the_other_family_where_there_is_only_that(self, table: dict[tuple[str, str], Any]) -> None:
-        table["s-0.s.n.svc", "A"] = raised(dns.resolver.NoAnswer)
-        table["s-0.s.n.svc", "AAAA"] = ["FD00:0::1"]
+        table["s-0.s.n.svc.example.", "A"] = raised(dns.resolver.NoAnswer)
+        table["s-0.s.n.svc.example.", "AAAA"] = ["FD00:0::1"]
 
         assert [each["addresses"] for each in peer.Watch("s.n.svc").look("s-0")] == [["fd00::1"]]
 
     def test_says_what_went_wrong(self, table: dict[tuple[str, str], Any]) -> None:
-        table["s-0.s.n.svc", "A"] = raised(dns.exception.Timeout)
+        table["s-0.s.n.svc.example.", "A"] = raised(dns.exception.Timeout)
 
         [said] = peer.Watch("s.n.svc").look("s-0")
 
@@ -100,30 +102,35 @@ class TestWaitingForNames:
         return words(found)
 
     def test_ends_when_all_are_there(self, table: dict[tuple[str, str], Any], tmp_path: Path) -> None:
-        table.update({("s-0.s.n.svc", "A"): ["10.0.0.1"], ("s-1.s.n.svc", "A"): ["10.0.0.2"]})
+        table.update({("s-0.s.n.svc.example.", "A"): ["10.0.0.1"], ("s-1.s.n.svc.example.", "A"): ["10.0.0.2"]})
 
         assert self.wait(tmp_path)["names"]["unresolved"] == {}
         assert self.wait(tmp_path)["names"]["seconds"] is not None
 
     def test_is_given_up_and_remembered(self, table: dict[tuple[str, str], Any], tmp_path: Path) -> None:
-        table["s-0.s.n.svc", "A"] = ["10.0.0.1"]
+        table["s-0.s.n.svc.example.", "A"] = ["10.0.0.1"]
 
         assert self.wait(tmp_path)["names"] == {"what": "names", "seconds": None, "unresolved": {"s-1": "NXDOMAIN"}}
         assert self.wait(tmp_path, seconds=3600)["names"]["seconds"] is None
 
     def test_is_for_the_own_address(self, table: dict[tuple[str, str], Any], tmp_path: Path) -> None:
-        table.update({("s-0.s.n.svc", "A"): ["10.0.0.1"], ("s-1.s.n.svc", "A"): ["10.0.0.9"]})
+        table.update({("s-0.s.n.svc.example.", "A"): ["10.0.0.1"], ("s-1.s.n.svc.example.", "A"): ["10.0.0.9"]})
 
         assert self.wait(tmp_path)["names"]["unresolved"] == {"s-1": "resolves to 10.0.0.9"}
 
     def test_begins_anew_once_names_came(self, table: dict[tuple[str, str], Any], tmp_path: Path) -> None:
         self.wait(tmp_path)
         assert (tmp_path / "gave-up").exists()
-        table.update({("s-0.s.n.svc", "A"): ["10.0.0.1"], ("s-1.s.n.svc", "A"): ["10.0.0.2"]})
+        table.update({("s-0.s.n.svc.example.", "A"): ["10.0.0.1"], ("s-1.s.n.svc.example.", "A"): ["10.0.0.2"]})
 
         self.wait(tmp_path)
 
         assert not (tmp_path / "gave-up").exists()
+
+
+def test_the_cluster_domain_is_told_from_the_search_list() -> None:
+    assert peer.cluster_domain(["n.svc.kube.local.", "svc.kube.local.", "kube.local.", "corp."]) == ".kube.local."
+    assert peer.cluster_domain(["corp."]) == ""
 
 
 def test_addresses_are_compared_however_they_are_written() -> None:

@@ -54,9 +54,10 @@ class NewName(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         name: the one, or the first of several of which each was asked for once.
-        seconds: from the start of the pod's container until the name was known; None where it was given up.
+        seconds: from the start of the pod's container until the name was known to all servers that answer; None where
+            that was given up.
         asked: how often.
-        error: what was said the last time before it was known.
+        error: what was said the last time that it was not known.
         addresses: that it gave.
     """
 

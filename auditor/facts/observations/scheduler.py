@@ -113,7 +113,7 @@ class Preemption(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         node: on which.
         pod_millicores: that each asked for; there was room for one of them.
-        victim_gone_seconds: after the creation of the higher one, until the lower was removed; None where it stayed.
+        victim_gone_seconds: after the creation of the higher one, until the lower was told to go; None where it stayed.
         scheduled_seconds: until the higher one had the node; None where it never had.
         started_seconds: until its container ran; None where it never did.
     """

@@ -36,7 +36,14 @@ _GRACE_SECONDS = 1
 
 @dataclass(slots=True)
 class Life:
-    """When a pod was seen to do something, in seconds of the observer's monotonic clock."""
+    """When a pod was seen to do something, in seconds of the observer's monotonic clock.
+
+    Attributes:
+        scheduled: a node was named.
+        started: all of its containers ran.
+        gone: it was told to go, or was gone.
+        node: that was named.
+    """
 
     scheduled: float | None = None
     started: float | None = None
@@ -108,8 +115,9 @@ class Watch:
     def _note(self, kind: str, manifest: Manifest, now: float) -> None:
         with self._lock:
             life = self._lives.setdefault(manifest["metadata"]["name"], Life())
-            if kind == "DELETED":
+            if kind == "DELETED" or "deletionTimestamp" in manifest["metadata"]:
                 life.gone = life.gone or now
+            if kind == "DELETED":
                 return
             if node := manifest["spec"].get("nodeName"):
                 life.node, life.scheduled = node, life.scheduled or now

@@ -47,12 +47,15 @@ def claim(
 
 
 def snapshot_of(sandbox: Sandbox, name: str, *, claim_name: str, snapshot_class: str, version: str) -> Manifest:
-    """A snapshot of a claim's volume."""
+    """A snapshot of a claim's volume; an empty class is left out, the server refuses it."""
     return {
         "apiVersion": f"{VOLUME_SNAPSHOT.group}/{version}",
         "kind": VOLUME_SNAPSHOT.kind,
         "metadata": {"name": name, "labels": sandbox.marks()},
-        "spec": {"volumeSnapshotClassName": snapshot_class, "source": {"persistentVolumeClaimName": claim_name}},
+        "spec": {
+            **({"volumeSnapshotClassName": snapshot_class} if snapshot_class else {}),
+            "source": {"persistentVolumeClaimName": claim_name},
+        },
     }
 
 

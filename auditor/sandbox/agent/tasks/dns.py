@@ -37,13 +37,16 @@ PACE_SECONDS = 0.001
 _EARLY_SECONDS = 0.5
 """Between two questions for a name that is awaited."""
 _FRESH_AT_SECONDS = (0.2, 0.5, 0.8, 1.2, 1.6, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30)
+_IN_A_ROW = 10
+"""Answers after which a name counts as known: each of several servers may have denied it, and keep that by itself."""
 _REVERSE_SECONDS = 35.0
 """For a pod's address to lose the name that another pod had with it."""
 
 _HOPELESS = 10
 """Failures in a row after which datagrams are given up, and a fifth of it for the slow ones of the resolver."""
 _EXTERNAL_LOOKUPS = 100
-_EXTERNAL_EVERY_SECONDS = 0.1
+_EXTERNAL_EVERY_SECONDS = 0.2
+"""So that the look-ups outlast the shortest times for which answers are cached."""
 _SERVER_LOOKUPS = 20
 _BURST_AT_ONCE = 16
 _EDNS_BYTES = 1232
@@ -126,49 +129,57 @@ def _announcement(
 
 
 def _watched(announced: float, target: str, fresh: list[str], server: str, seconds: float) -> dict[str, Any]:
-    """When the name that was asked for too early is known, and when one is that nobody asked for."""
+    """When the name that was asked for too early is known to all servers, and when one is that nobody asked for."""
     denied: dict[str, Any] = {"name": target, "seconds": None, "asked": 0, "error": "", "addresses": []}
     never: dict[str, Any] = {"name": fresh[0] if fresh else "", "seconds": None, "asked": 0, "error": ""}
     moments = list(zip(_FRESH_AT_SECONDS, fresh))
+    in_a_row = 0
     while (elapsed := time.monotonic() - announced) < seconds:
-        if denied["seconds"] is None:
-            answer = _noted(denied, target, "A", server, announced)
-            denied["addresses"] = answer["records"]
+        if in_a_row < _IN_A_ROW:
+            denied["addresses"] = _noted(denied, target, "A", server, announced)
+            in_a_row = in_a_row + 1 if denied["addresses"] else 0
         if never["seconds"] is None and moments and elapsed >= moments[0][0]:
             _noted(never, moments.pop(0)[1], "SRV", server, announced)
-        if denied["seconds"] is not None and (never["seconds"] is not None or not moments):
+        if in_a_row >= _IN_A_ROW and (never["seconds"] is not None or not moments):
             break
         time.sleep(0.1)
     return {"denied": denied, "fresh": never}
 
 
-def _noted(found: dict[str, Any], name: str, kind: str, server: str, announced: float) -> dict[str, Any]:
+def _noted(found: dict[str, Any], name: str, kind: str, server: str, announced: float) -> list[str]:
+    """The records of a name, and the time of the first answer that has some after the last that had none."""
     answer = ask(name, kind, server)
     found["asked"] += 1
-    if answer["records"]:
+    records: list[str] = answer["records"]
+    if not records:
+        found["seconds"], found["error"] = None, answer["error"]
+    elif found["seconds"] is None:
         found["seconds"] = time.monotonic() - announced
-    else:
-        found["error"] = answer["error"]
-    return answer
+    return records
 
 
 def _reverse(address: str, expected: str, server: str) -> dict[str, Any]:
-    """The name of an address, once it is the expected one or has had time to become so; and that name's addresses."""
+    """The name of an address, and that name's addresses, once both are as expected or have had time to become so."""
     asked = dns.reversename.from_address(address).to_text()
-    deadline = time.monotonic() + _REVERSE_SECONDS
-    started = time.monotonic()
-    answer = ask(asked, "PTR", server)
-    while expected not in answer["records"] and answer["error"] != TIMEOUT and time.monotonic() < deadline:
-        time.sleep(1)
-        answer = ask(asked, "PTR", server)
-    names = answer["records"]
     kind = "AAAA" if ":" in address else "A"
-    forward = ask(expected if expected in names else names[0], kind, server)["records"] if names else []
-    seconds = time.monotonic() - started
+    started = time.monotonic()
+    while True:
+        answer = ask(asked, "PTR", server)
+        names = answer["records"]
+        forward = ask(expected if expected in names else names[0], kind, server)["records"] if names else []
+        seconds = time.monotonic() - started
+        is_right = expected in names and address in forward
+        if is_right or answer["error"] == TIMEOUT or seconds > _REVERSE_SECONDS:
+            break
+        time.sleep(1)
     return {
-        "address": address, "expected": expected, "names": names, "forward": forward,
-        "error": answer["error"], "seconds": seconds,
-    }  # fmt: skip
+        "address": address,
+        "expected": expected,
+        "names": names,
+        "forward": forward,
+        "error": answer["error"],
+        "seconds": seconds,
+    }
 
 
 def _datagrams(server: str, name: str, count: int, *, port: int = 53, hopeless: int = _HOPELESS) -> dict[str, Any]:

@@ -92,8 +92,8 @@ class Watch:
 
     def __init__(self, domain: str) -> None:
         self.said: dict[str, tuple[set[str], str]] = {}
-        self._domain = domain
         self._resolver = dns.resolver.Resolver()
+        self._domain = f"{domain}{cluster_domain([each.to_text() for each in self._resolver.search])}"
 
     def look(self, pod: str) -> Iterator[dict[str, Any]]:
         """Ask once; an observation where the answer is another one than before."""
@@ -117,6 +117,14 @@ class Watch:
         except dns.exception.DNSException as problem:
             return set(), f"{type(problem).__name__}: {problem}"[:300]
         return addresses([record.to_text() for record in answer]), ""
+
+
+def cluster_domain(search: list[str]) -> str:
+    """What follows ``svc``, told from the pod's search list; empty where it has no such entry.
+
+    The full name is asked for once; the other names that the list gives would be asked of servers outside.
+    """
+    return next((each[len("svc") :] for each in search if each.startswith("svc.")), "")
 
 
 def _await_names(
