@@ -113,9 +113,11 @@ def _failing(found: Mapping[str, External]) -> Iterator[Finding]:
 def _slow(found: Mapping[str, External], params: ExternalParameters) -> Iterator[Finding]:
     p99 = {name: each.lookups.latencies.p99_seconds for name, each in found.items() if each.lookups.latencies}
     if slow := {name: each for name, each in p99.items() if each > params.max_p99_seconds}:
+        first = found[next(iter(slow))]
         yield Finding.fail(
-            f"On {on(slow)} look-ups of {found[next(iter(slow))].name} are slow: 1 of 100 takes "
-            f"{milliseconds(max(slow.values()))} or more, at most {milliseconds(params.max_p99_seconds)} were expected.",
+            f"On {on(slow)} look-ups of {first.name} are slow: 1 of 100 takes "
+            f"{milliseconds(max(slow.values()))} or more; at most {milliseconds(params.max_p99_seconds)} were "
+            "expected.",
             subjects=subjects(slow),
             fix="Name a nearer upstream in the forward plugin of the Corefile, and let the cache plugin prefetch.",
             command="kubectl --namespace kube-system get configmap coredns --output yaml",
