@@ -1,7 +1,7 @@
 """The namespace that probes and benchmarks live in: labels, limits, waiting with reasons, guaranteed clean-up.
 
-What talks to a cluster is imported when it is asked for: the configuration needs only the settings, and must not pay for
-the client.
+What talks to a cluster is imported when it is asked for: the configuration needs only the settings, and must not pay
+for the client.
 """
 
 from __future__ import annotations
