@@ -9,10 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell .ci/find-python)
 
-.PHONY: help run test testbed lint docs bench lock clean
+.PHONY: help run test test-probes testbed lint docs bench lock clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed; on Debian or Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }
@@ -43,7 +43,11 @@ test: $(VENV)/.installed-dev ## Run all tests
 	@echo "Tests that need no cluster" >&2
 	@$(BIN)/pytest --numprocesses auto -m "not cluster" $(PYTEST_ARGS)
 	@echo "Tests on a real cluster, one after another" >&2
-	@$(BIN)/pytest -m cluster $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "cluster and not probes" $(PYTEST_ARGS)
+
+test-probes: $(VENV)/.installed-dev ## Run the tests of the live probes on a real cluster, which take a quarter of an hour
+	@$(BIN)/python -m tests.testbed packages
+	@$(BIN)/pytest -m "cluster and probes" $(PYTEST_ARGS)
 
 testbed: $(VENV)/.installed-dev ## Start a real cluster on this machine, for the tests
 	@$(BIN)/python -m tests.testbed packages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from auditor import Facts, Finding, Subject
@@ -56,6 +56,15 @@ def unseen(document: DnsObservations) -> Iterator[Finding]:
 def asking(document: DnsObservations) -> dict[str, View]:
     """The views from which something was asked, by node."""
     return {name: view for name, view in sorted(document.views.items()) if view.conf.nameservers}
+
+
+def dead(views: Mapping[str, View]) -> dict[str, str]:
+    """The views in which not one look-up was answered, and what was said instead; nothing else was tried there."""
+    return {
+        name: next(iter(view.lookups.failures), "no answer")
+        for name, view in views.items()
+        if view.lookups is not None and view.lookups.latencies is None
+    }
 
 
 def not_told(what: str, step: Step | None) -> Finding:

@@ -8,7 +8,7 @@ from auditor import Facts, Finding, Severity, check
 from auditor.facts.observations.dns import Answer, DnsObservations, LargeAnswer
 
 from .._wording import examples
-from ._observed import NOT_KNOWN, asking, not_told, observed, on, silent, subjects, unseen
+from ._observed import NOT_KNOWN, asking, dead, not_told, observed, on, silent, subjects, unseen
 
 
 @check(
@@ -45,8 +45,9 @@ def large_answers(facts: Facts) -> Iterator[Finding]:
         yield not_told(what, step)
         return
     expected = document.large_addresses
-    found = {name: view.large for name, view in asking(document).items() if view.large is not None}
-    mute = {name: each.plain.error for name, each in found.items() if _is_mute(each)}
+    views = asking(document)
+    found = {name: view.large for name, view in views.items() if view.large is not None}
+    mute = dead(views) | {name: each.plain.error for name, each in found.items() if _is_mute(each)}
     if denied := {name: error for name, error in mute.items() if error in NOT_KNOWN}:
         yield Finding.unknown(
             f"{what} cannot be told on {on(denied)}: the name of a headless Service does not resolve there "

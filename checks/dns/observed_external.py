@@ -9,7 +9,7 @@ from auditor import Facts, Finding, Parameters, Severity, Workload, check, thres
 from auditor.facts.observations.dns import DnsObservations, External
 
 from .._wording import counted, examples, listed
-from ._observed import asking, milliseconds, observed, on, silent, subjects, unseen
+from ._observed import asking, dead, milliseconds, observed, on, silent, subjects, unseen
 
 
 class ExternalParameters(Parameters, frozen=True, kw_only=True):
@@ -67,14 +67,13 @@ def external_names(facts: Facts, params: ExternalParameters) -> Iterator[Finding
     yield from unseen(document)
     views = asking(document)
     found = {name: view.external for name, view in views.items() if view.external is not None}
-    if views and not found:
+    mute = dead(views)
+    if any(name not in mute for name in views) and not found:
         yield Finding.skip(
             "The site names no host outside the cluster to ask for (option external_name of the probes)."
         )
         return
-    inner = {name: view.lookups for name, view in views.items() if view.lookups is not None}
-    dead = [name for name, each in inner.items() if each.latencies is None]
-    if mute := {n: _errors(e) for n, e in found.items() if n in dead and e.lookups.latencies is None}:
+    if mute:
         yield silent(mute, "Whether names outside the cluster resolve")
     heard = {name: each for name, each in found.items() if name not in mute}
     troubles = [*_failing(heard), *_slow(heard, params), *_detours(heard, params)]
@@ -87,10 +86,6 @@ def external_names(facts: Facts, params: ExternalParameters) -> Iterator[Finding
             f"without a dot at its end the resolver tries {counted(most, 'name')} for it.",
             subjects=subjects(heard),
         )
-
-
-def _errors(each: External) -> str:
-    return listed(sorted(each.lookups.failures)) if each.lookups.failures else "no answer"
 
 
 def _failing(found: Mapping[str, External]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from auditor import Facts, Finding, Parameters, Severity, Workload, check, thres
 from auditor.facts.observations.dns import DnsObservations
 
 from .._wording import examples
-from ._observed import asking, observed, on, silent, subjects, unseen
+from ._observed import asking, dead, observed, on, silent, subjects, unseen
 
 LOOKUPS_PER_EXECUTOR = 10
 """For the driver, with the search list and for IPv4 and IPv6."""
@@ -72,8 +72,10 @@ def lookup_rate(facts: Facts, params: RateParameters) -> Iterator[Finding]:
     """
     document = observed(facts)
     yield from unseen(document)
-    found = {name: view.burst for name, view in asking(document).items() if view.burst is not None}
-    mute = {name: next(iter(each.failures), "no answer") for name, each in found.items() if not each.answered}
+    views = asking(document)
+    found = {name: view.burst for name, view in views.items() if view.burst is not None}
+    mute = dead(views)
+    mute |= {name: next(iter(each.failures), "no answer") for name, each in found.items() if not each.answered}
     if mute:
         yield silent(mute, "How many look-ups DNS answers at once")
     heard = {name: each for name, each in found.items() if name not in mute}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from auditor import STATEFUL_WORKLOADS, Facts, Finding, Severity, check
 from auditor.facts.observations import StepState
-from auditor.facts.observations.stateful import DRAIN, REFUSAL, StatefulObservations
+from auditor.facts.observations.stateful import DRAIN, REFUSAL, START, StatefulObservations
 
 from .._wording import counted
 from ._observed import is_done, not_started, not_tried, observed, of_step, said, told
@@ -45,7 +45,7 @@ def budgeted_drains(facts: Facts) -> Iterator[Finding]:
     - [Safely drain a node](https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/)
     """
     document = observed(facts)
-    if not document.created:
+    if not is_done(document.step(START)):
         yield from not_started(document, "Whether drains keep to disruption budgets")
         return
     yield from _refusal(document)

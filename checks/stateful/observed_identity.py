@@ -236,11 +236,13 @@ def _is_told(document: StatefulObservations, restart: Restart) -> bool:
 
 def _well(document: StatefulObservations, restarts: list[Restart], subjects: list[Subject]) -> Finding:
     kept = "name, claim and data" if document.storage_class else "name"
-    times = [f"{_WENT[each.step]}: {each.ready_seconds:.0f} s" for each in restarts if each.ready_seconds is not None]
+    times = [
+        f"{each.ready_seconds:.0f} s after it {_WENT[each.step]}" for each in restarts if each.ready_seconds is not None
+    ]
+    again = f"; it was Ready again {listed(times)}" if times else ""
     of_class = f" on class {document.storage_class}" if document.storage_class else ""
     return Finding.ok(
-        f"{len(restarts)} times a replica went and came back with its {kept}{of_class}; until it was Ready again took "
-        f"({'; '.join(times)}).",
+        f"{len(restarts)} times a replica went and came back with its {kept}{of_class}{again}.",
         subjects=subjects,
         evidence={
             f"{each.step} {short(each.before.name)}": {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from auditor import STATEFUL_WORKLOADS, Facts, Finding, Severity, Workload, check
 from auditor.facts.observations import StepState
-from auditor.facts.observations.stateful import SCALE, UPDATE, StatefulObservations
+from auditor.facts.observations.stateful import SCALE, START, UPDATE, StatefulObservations
 
 from .._wording import counted, listed
 from ._observed import in_order, is_done, not_started, not_tried, observed, of_step, said, short, told
@@ -54,7 +54,7 @@ def ordered_updates(facts: Facts) -> Iterator[Finding]:
             f"Replicas appeared before those before them were Ready: {listed(seen)}.",
             fix="Look at the controller manager's log, and for whatever else makes pods of StatefulSets.",
         )
-    if not document.created:
+    if not is_done(document.step(START)):
         yield from not_started(document, "Whether replicas start in order")
         return
     step = document.step(UPDATE)
@@ -119,7 +119,7 @@ def scaling_claims(facts: Facts) -> Iterator[Finding]:
     """
     document = observed(facts)
     step = document.step(SCALE)
-    if not document.created:
+    if not is_done(document.step(START)):
         yield from not_started(document, "Whether claims stay when a StatefulSet is scaled down")
     elif not document.storage_class:
         yield Finding.unknown(

@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {
     "a node that takes no pods": (lambda cluster: faults.cordoned(cluster, NODE), {("nodes.enough-hosts", FAIL)}),
     "a node without a zone": (
         lambda cluster: faults.node_without_zone(cluster, NODE),
-        {("scheduler.zone-labels", FAIL)},
+        {("scheduler.zone-labels", FAIL), ("dns.spread", UNKNOWN)},
     ),
     "one CoreDNS pod": (
         faults.coredns_single,
@@ -86,12 +86,11 @@ FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {
             ("dns.service-endpoints", FAIL),
         },
     ),
-    "an etcd member that is down": (faults.etcd_member_down, set()),
 }
-"""Each fault that a collection can see, and what is found beside :data:`EXPLAINED`.
+"""Each fault that a collection can see at once, and what is found beside :data:`EXPLAINED`.
 
-The lost etcd member is the contrary: with two of three the cluster serves as before, and of members that are no pods
-reading sees nothing.
+A lost etcd member is not among them: with two of three the cluster serves as before, and of members that are no pods
+reading sees at most that the API server could not ask one for its size.
 """
 
 

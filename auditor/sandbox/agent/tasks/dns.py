@@ -29,11 +29,12 @@ from typing import Any
 
 import dns.reversename
 
-from ..questions import TIMEOUT, Outcome, ResolvConf, ask, ask_once, burst, question, resolv_conf, resolve
+from ..questions import NO_ANSWER, TIMEOUT, Outcome, ResolvConf, ask, ask_once, burst, question, resolv_conf, resolve
 
 PACE_SECONDS = 0.001
 """Between two datagrams: this is to find those that are lost, not to be a burden."""
 
+_NXDOMAIN = "NXDOMAIN"
 _EARLY_SECONDS = 0.5
 """Between two questions for a name that is awaited."""
 _FRESH_AT_SECONDS = (0.2, 0.5, 0.8, 1.2, 1.6, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30)
@@ -42,8 +43,13 @@ _IN_A_ROW = 10
 _REVERSE_SECONDS = 35.0
 """For a pod's address to lose the name that another pod had with it."""
 
-_HOPELESS = 10
-"""Failures in a row after which datagrams are given up, and a fifth of it for the slow ones of the resolver."""
+_HOPELESS = 5
+"""Failures in a row after which datagrams are given up where none was answered; of others four times as many."""
+_HOPELESS_RESOLVER = 2
+"""Likewise; each of its failures takes 10 s and more."""
+_SILENT_SECONDS = 10.0
+"""After which a new name is given up where DNS says nothing at all."""
+_PATIENCE = 4
 _EXTERNAL_LOOKUPS = 100
 _EXTERNAL_EVERY_SECONDS = 0.2
 """So that the look-ups outlast the shortest times for which answers are cached."""
@@ -54,7 +60,7 @@ _API_SERVICE = "kubernetes.default.svc"
 
 
 def run(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One result per experiment, in the order in which names come to be."""
+    """One result per experiment, in the order in which names come to be; few where DNS does not answer at all."""
     conf = resolv_conf()
     yield {"conf": conf._asdict(), "domain": conf.domain}
     if not conf.nameservers:
@@ -66,19 +72,20 @@ def run(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _new_names(arguments, listener, server, target, f"{arguments['service']}.{zone}")
     api = f"{_API_SERVICE}.{domain}."
     lookups = int(arguments["lookups"])
-    yield {"lookups": _datagrams(server, api, lookups)}
+    found = _datagrams(server, api, lookups)
+    yield {"lookups": found}
+    for each in arguments["servers"]:
+        alone = _datagrams(each["address"], api, _SERVER_LOOKUPS, port=int(each["port"]), hopeless=3)
+        yield {"server": {**alone, "address": each["address"]}}
+    if not found["microseconds"]:
+        yield {"resolver_absolute": _resolved(api, 1)}
+        return
     yield {"resolver_absolute": _resolved(api, max(10, lookups // 20))}
     yield {"resolver_searched": _resolved(_API_SERVICE, max(10, lookups // 20))}
-    for each in arguments["servers"]:
-        found = _datagrams(each["address"], api, _SERVER_LOOKUPS, port=int(each["port"]), hopeless=3)
-        yield {"server": {**found, "address": each["address"]}}
     if arguments["large"]:
         yield {"large": _large(server, f"{arguments['large']}.{zone}")}
-    yield {
-        "burst": burst(
-            server, question(api), at_once=_BURST_AT_ONCE, seconds=float(arguments["burst_seconds"])
-        )._asdict()
-    }
+    at_once = burst(server, question(api), at_once=_BURST_AT_ONCE, seconds=float(arguments["burst_seconds"]))
+    yield {"burst": at_once._asdict()}
     if arguments["external"]:
         yield {"external": _external(conf, server, arguments["external"])}
 
@@ -140,10 +147,17 @@ def _watched(announced: float, target: str, fresh: list[str], server: str, secon
             in_a_row = in_a_row + 1 if denied["addresses"] else 0
         if never["seconds"] is None and moments and elapsed >= moments[0][0]:
             _noted(never, moments.pop(0)[1], "SRV", server, announced)
+        if elapsed > _SILENT_SECONDS and not _heard(denied) and not _heard(never):
+            break
         if in_a_row >= _IN_A_ROW and (never["seconds"] is not None or not moments):
             break
         time.sleep(0.1)
     return {"denied": denied, "fresh": never}
+
+
+def _heard(found: dict[str, Any]) -> bool:
+    """Whether DNS said anything of a name, be it that there is none."""
+    return found["seconds"] is not None or found["error"] in (_NXDOMAIN, NO_ANSWER)
 
 
 def _noted(found: dict[str, Any], name: str, kind: str, server: str, announced: float) -> list[str]:
@@ -196,7 +210,7 @@ def _resolved(name: str, count: int) -> dict[str, Any]:
     return {
         "way": "resolver",
         "name": name,
-        **_asked(lambda: resolve(name)[0], count, max(1, _HOPELESS // 5), PACE_SECONDS),
+        **_asked(lambda: resolve(name)[0], count, _HOPELESS_RESOLVER, PACE_SECONDS),
     }
 
 
@@ -205,7 +219,7 @@ def _asked(one: Callable[[], Outcome], count: int, hopeless: int, every_seconds:
     microseconds: list[int] = []
     failures: dict[str, int] = {}
     started, in_a_row, asked = time.monotonic(), 0, 0
-    while asked < count and in_a_row < hopeless:
+    while asked < count and in_a_row < (_PATIENCE * hopeless if microseconds else hopeless):
         outcome = one()
         asked += 1
         if outcome.error:
