@@ -101,7 +101,7 @@ def _pod(sandbox: Sandbox, pod: Manifest) -> tuple[str, str]:
 
 def _waits_for_volume(sandbox: Sandbox, pod: Manifest) -> tuple[str, str] | None:
     """Where the scheduler has chosen a node and waits for a volume there, which it does not write into the pod."""
-    for volume in pod["spec"].get("volumes", ()):
+    for volume in pod.get("spec", {}).get("volumes", ()):
         name = volume.get("persistentVolumeClaim", {}).get("claimName")
         claim = (_quietly(lambda claim=name: sandbox.get("PersistentVolumeClaim", claim)) if name else None) or {}
         node = (claim.get("metadata", {}).get("annotations") or {}).get(_SELECTED_NODE)
@@ -114,7 +114,7 @@ def _waits_for_volume(sandbox: Sandbox, pod: Manifest) -> tuple[str, str] | None
 def _unscheduled(sandbox: Sandbox, pod: Manifest, condition: dict[str, Any]) -> tuple[str, str]:
     message = condition.get("message", "")
     if "unbound immediate PersistentVolumeClaims" in message or "PersistentVolumeClaim" in message:
-        for volume in pod["spec"].get("volumes", ()):
+        for volume in pod.get("spec", {}).get("volumes", ()):
             claim = volume.get("persistentVolumeClaim", {}).get("claimName")
             said = [event["message"] for event in _events(sandbox, claim) if event.get("message")] if claim else []
             if said:
