@@ -161,6 +161,8 @@ class Window:
         try:
             self._utf8.decode(block, final=not block)
         except UnicodeDecodeError as error:
+            if not block:
+                raise self.truncated("the middle of a character") from error
             raise BundleError(
                 f"{self.file} is not valid UTF-8: {error.reason} (near byte {self._dropped + len(self.data)}).",
                 cause="The file was damaged, or saved in another encoding: PowerShell's > writes UTF-16.",

@@ -175,6 +175,14 @@ def test_utf8_may_be_split_by_blocks() -> None:
         assert list(read(json.dumps({"kind": "NodeList", "items": [item]}, ensure_ascii=False))) == [item]
 
 
+def test_a_file_that_ends_inside_a_character_is_cut_short() -> None:
+    text = json.dumps({"kind": "NodeList", "items": [node("a", note="🙂")]}, ensure_ascii=False).encode()
+
+    for size in range(text.index("🙂".encode()) + 1, text.index("🙂".encode()) + 4):
+        with pytest.raises(BundleError, match="cut short"):
+            list(read(text[:size], msgspec.json.Decoder(Node).decode))
+
+
 def test_utf16_of_powershell_is_explained() -> None:
     with pytest.raises(BundleError, match="not valid UTF-8") as caught:
         list(read(api_list("Node", []).encode("utf-16")))

@@ -67,8 +67,8 @@ FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {
         {("storage.driver-installed", WARN)},
     ),
     "a node that takes no pods": (lambda cluster: faults.cordoned(cluster, NODE), {("nodes.enough-hosts", FAIL)}),
-    "a node without a zone": (
-        lambda cluster: faults.node_without_zone(cluster, NODE),
+    "a node of a DNS pod without a zone": (
+        lambda cluster: faults.node_without_zone(cluster, _dns_node(cluster)),
         {("scheduler.zone-labels", FAIL), ("dns.spread", UNKNOWN)},
     ),
     "one CoreDNS pod": (
@@ -92,6 +92,11 @@ FAULTS: dict[str, tuple[Fault, set[Outcome]]] = {
 A lost etcd member is not among them: with two of three the cluster serves as before, and of members that are no pods
 reading sees at most that the API server could not ask one for its size.
 """
+
+
+def _dns_node(cluster: Cluster) -> str:
+    pods = cluster.core.list_namespaced_pod("kube-system", label_selector="k8s-app=kube-dns").items
+    return min(str(pod.spec.node_name) for pod in pods)
 
 
 @pytest.fixture(scope="module", autouse=True)
