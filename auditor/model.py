@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from auditor.measured import Benchmark
+
 RESULT_VERSION = 1
 """Version of the Result's shape. Older results are upgraded on loading, newer ones are refused."""
 
@@ -362,43 +364,6 @@ class NotEvaluated(_Struct, frozen=True, kw_only=True):
     status: Status
     """skip or unknown."""
     reason: str
-
-
-class Histogram(_Struct, frozen=True, kw_only=True):
-    """Where a raw histogram lies in the bundle."""
-
-    path: str
-    unit: str
-
-
-class Metric(_Struct, frozen=True, kw_only=True):
-    """One measured quantity of a benchmark."""
-
-    name: str
-    unit: str
-    repeats: tuple[float, ...]
-    median: float
-    confidence_interval: tuple[float, float] | None = None
-    """95 % interval of the median; absent where there are too few repeats for one."""
-    histogram: Histogram | None = None
-
-
-class Validity(_Struct, frozen=True, kw_only=True):
-    """Whether a benchmark's numbers may be graded."""
-
-    valid: bool
-    broken_gates: tuple[str, ...] = ()
-
-
-class Benchmark(_Struct, frozen=True, kw_only=True):
-    """What a benchmark measured, and under which circumstances."""
-
-    id: str
-    title: str
-    parameters: dict[str, Any]
-    fingerprint: dict[str, Any]
-    validity: Validity
-    metrics: tuple[Metric, ...] = ()
 
 
 class Result(_Struct, frozen=True, kw_only=True):

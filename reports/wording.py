@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from auditor.measured import Metric
 from auditor.model import (
     CheckInfo,
     Finding,
-    Metric,
     Parameter,
     Result,
     Severity,
