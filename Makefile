@@ -43,11 +43,11 @@ test: $(VENV)/.installed-dev ## Run all tests
 	@echo "Tests that need no cluster" >&2
 	@$(BIN)/pytest --numprocesses auto -m "not cluster" $(PYTEST_ARGS)
 	@echo "Tests on a real cluster, one after another" >&2
-	@$(BIN)/pytest -m "cluster and not probes" $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "cluster and not probes" --randomly-dont-reorganize $(PYTEST_ARGS)
 
 test-probes: $(VENV)/.installed-dev ## Run the tests of the live probes on a real cluster, which take a quarter of an hour
 	@$(BIN)/python -m tests.testbed packages
-	@$(BIN)/pytest -m "cluster and probes" $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "cluster and probes" --randomly-dont-reorganize $(PYTEST_ARGS)
 
 testbed: $(VENV)/.installed-dev ## Start a real cluster on this machine, for the tests
 	@$(BIN)/python -m tests.testbed packages

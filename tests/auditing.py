@@ -24,7 +24,12 @@ Outcome = tuple[str, Status]
 
 def static_checks() -> tuple[str, ...]:
     """The ids of the checks that need nothing but what is read."""
-    return tuple(check.id for check in load_checks() if not _reads_observations(check))
+    return tuple(check.id for check in load_checks() if not _reads(check, "observations/", "measurements/"))
+
+
+def observing_checks() -> tuple[str, ...]:
+    """The ids of the checks that judge what probes observe."""
+    return tuple(check.id for check in load_checks() if _reads(check, "observations/"))
 
 
 def settings(*check_ids: str) -> Settings:
@@ -51,5 +56,5 @@ def discontent(findings: Iterable[Finding]) -> set[Outcome]:
     return {(finding.check, finding.status) for finding in findings if finding.status in bad}
 
 
-def _reads_observations(check: Check) -> bool:
-    return any(part.id.startswith(("observations/", "measurements/")) for part in check.reads)
+def _reads(check: Check, *folders: str) -> bool:
+    return any(part.id.startswith(folders) for part in check.reads)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from auditor.bundle import BundleWriter
 from auditor.cluster import connect
+from auditor.collect import collect
 from auditor.facts.parts import OK
 from auditor.facts.store import Facts, Origin, PartFacts, PartKey
 from auditor.judge import Policy, judge_check
 from auditor.model import Finding
-from auditor.probing import ProbeOutcome, ProbeRun
+from auditor.probing import ProbeOutcome, ProbeRun, RunOutcome, write_outcomes
+from auditor.reading_plan import plan as reading_plan
 from auditor.registry import load_checks, load_probes
+from auditor.run import needed_parts
 from auditor.sandbox import Images, SandboxSettings
 from auditor.sandbox.scope import ProbeOptions
+from tests.auditing import observing_checks, settings
 from tests.testbed import images
 from tests.testbed.client import Cluster
 from tests.testbed.fixtures import OWN_CLUSTER
@@ -28,6 +35,30 @@ OWN_IMAGE = "AUDITOR_TEST_AGENT_IMAGE"
 """Names an image that the cluster's nodes have or can pull, for which the tests then build none."""
 
 PATIENCE_SECONDS = 60
+
+SHORT = ProbeOptions(
+    api_requests=40,
+    burst_claims=3,
+    burst_pods=15,
+    disk_seconds=0.5,
+    lease_seconds=10,
+    lookups=300,
+    storage_bytes=512 * 1024**2,
+    storage_classes=("testbed-csi", "testbed-csi-everywhere", "local-path"),
+    throughput_seconds=1,
+)
+"""One class can do everything, one is of one zone, one is on the nodes' disks."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeRun:
+    """All probes at once: what became of each, by its id, and how long reading, probing and removing took."""
+
+    probes: dict[str, ProbeOutcome]
+    outcome: RunOutcome
+    bundle: Path
+    seconds: float
+
 
 RunProbe = Callable[..., ProbeOutcome]
 Judge = Callable[..., list[Finding]]
@@ -63,6 +94,31 @@ def run_probe(cluster: Cluster, agent_image: str) -> RunProbe:
         return outcome
 
     return run
+
+
+@pytest.fixture(scope="session")
+def whole_run(cluster: Cluster, agent_image: str, tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """All probes side by side in one sandbox, after a collection of what their checks read."""
+    connection = connect(kubeconfig=cluster.kubeconfig)
+    run = ProbeRun(
+        connection,
+        list(load_probes()),
+        settings=SandboxSettings(patience_seconds=PATIENCE_SECONDS, images=Images(agent=agent_image)),
+        options=SHORT,
+        now=datetime.now(UTC),
+    )
+    bundle = tmp_path_factory.mktemp("whole") / "bundle"
+    outcomes: list[RunOutcome] = []
+
+    def probe(writer: BundleWriter) -> None:
+        outcomes.append(run.conduct(run.prepare()))
+        write_outcomes(writer, outcomes[0])
+
+    started = time.monotonic()
+    parts = needed_parts(settings(*observing_checks()), load_checks())
+    collect(connection, reading_plan(parts), bundle, then=probe)
+    [outcome] = outcomes
+    return WholeRun({each.probe.id: each for each in outcome.probes}, outcome, bundle, time.monotonic() - started)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from auditor.probing import ProbeOutcome
 from auditor.sandbox import Sandbox, SandboxSettings
 from auditor.sandbox.scope import ProbeOptions, Scope
 from checks.probes.admission import OPERATORS, budget_of, plan
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults, images
 from tests.testbed.client import Cluster, wait_for
 from tests.testbed.faults.changes import created
@@ -85,8 +85,8 @@ def of_namespace(findings: list[Finding], namespace: str) -> list[Finding]:
 
 
 @pytest.fixture(scope="module")
-def outcome(run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("admission")
+def outcome(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["admission"]
 
 
 class TestOnTheCluster:

@@ -11,7 +11,7 @@ from auditor.cluster import ObjectError, RequestError
 from auditor.facts.observations.api import ApiObservations, Failures
 from auditor.model import Status
 from auditor.probing import ProbeOutcome
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 from tests.testbed.proxy import Answer, ApiProxy, Rule
@@ -100,8 +100,8 @@ def observed(outcome: ProbeOutcome) -> ApiObservations:
 
 
 @pytest.fixture(scope="module")
-def healthy(run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("api", api_requests=40, lease_seconds=10)
+def healthy(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["api"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from auditor.model import Finding, Status
 from auditor.probing import ProbeOutcome
 from auditor.sandbox.scope import ProbeOptions, Scope
 from checks.probes.dns import BUCKETS_SECONDS, LARGE_ADDRESSES, histogram, view_of, views
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 
@@ -97,8 +97,8 @@ class TestTheHistogram:
 
 
 @pytest.fixture(scope="module")
-def outcome(cluster: Cluster, run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("dns", lookups=300)
+def outcome(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["dns"]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from auditor.probing import ProbeOutcome
 from auditor.sandbox.scope import ProbeOptions, Scope
 from checks.probes.network._mesh import measured_routes
 from checks.probes.network._peers import PORT, sample
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 from tests.testbed.layout import NODES
@@ -84,8 +84,8 @@ class TestTheMeasuredRoutes:
 
 
 @pytest.fixture(scope="module")
-def outcome(run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("network", throughput_seconds=1.0)
+def outcome(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["network"]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from auditor.probing import ProbeOutcome
 from auditor.sandbox import Images
 from auditor.sandbox.scope import ProbeOptions, Scope
 from checks.probes.nodes import choose
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 
@@ -123,8 +123,8 @@ class TestTheChoice:
 
 
 @pytest.fixture(scope="module")
-def outcome(cluster: Cluster, run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("nodes")
+def outcome(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["nodes"]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ from checks.probes.scheduler._mechanisms import (
 from checks.probes.scheduler._pods import Life, chosen_nodes
 from checks.probes.scheduler._room import Room, class_manifests, own_value
 from checks.probes.scheduler._spread import spread_pods
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 
@@ -240,8 +240,8 @@ class TestThePlan:
 
 
 @pytest.fixture(scope="module")
-def outcome(cluster: Cluster, run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("scheduler", burst_pods=15)
+def outcome(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["scheduler"]
 
 
 @pytest.fixture(scope="module")

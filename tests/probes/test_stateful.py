@@ -17,7 +17,7 @@ from auditor.probing import ProbeOutcome
 from auditor.sandbox.scope import ProbeOptions, Scope
 from checks.probes.stateful.film import Seen, created, look, most_down, replaced
 from checks.probes.stateful.manifests import choose_class
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 
@@ -144,8 +144,8 @@ def observed(outcome: ProbeOutcome) -> StatefulObservations:
 
 
 @pytest.fixture(scope="module")
-def healthy(run_probe: RunProbe) -> ProbeOutcome:
-    return run_probe("stateful", storage_bytes=SMALL)
+def healthy(whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["stateful"]
 
 
 @pytest.fixture

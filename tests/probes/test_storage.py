@@ -26,7 +26,7 @@ from auditor.facts.observations.storage import (
 )
 from auditor.model import Finding, Status
 from auditor.probing import ProbeOutcome
-from tests.probes.conftest import Judge, RunProbe
+from tests.probes.conftest import Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 from tests.testbed.layout import STATE
@@ -45,15 +45,8 @@ CHECKS_OF_A_GOOD_CLASS = (
 
 
 @pytest.fixture(scope="module")
-def outcome(test_bed: Cluster, run_probe: RunProbe) -> ProbeOutcome:
-    """One run over three classes: one that can do everything, one of one zone, one on the nodes' disks."""
-    return run_probe(
-        "storage",
-        storage_classes=(ANYWHERE, ZONAL, LOCAL),
-        storage_bytes=512 * 1024**2,
-        disk_seconds=0.5,
-        burst_claims=3,
-    )
+def outcome(test_bed: Cluster, whole_run: WholeRun) -> ProbeOutcome:
+    return whole_run.probes["storage"]
 
 
 @pytest.fixture(scope="module")

@@ -83,9 +83,15 @@ def default_classes(cluster: Cluster) -> list[str]:
 
 @contextmanager
 def _local_path_stopped(cluster: Cluster) -> Iterator[None]:
-    namespace = "local-path-storage"
-    with healthy_afterwards(cluster), scaled(cluster, "local-path-provisioner", namespace=namespace, replicas=0):
-        wait_for("no provisioner", lambda: not cluster.core.list_namespaced_pod(namespace).items)
+    namespace, name = "local-path-storage", "local-path-provisioner"
+
+    def pods() -> list[Any]:
+        """Without those that it makes to remove a volume: they stay while it is not there to remove them."""
+        found: list[Any] = cluster.core.list_namespaced_pod(namespace, label_selector=f"app={name}").items
+        return found
+
+    with healthy_afterwards(cluster), scaled(cluster, name, namespace=namespace, replicas=0):
+        wait_for("no provisioner", lambda: not pods())
         yield
 
 
