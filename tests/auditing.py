@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from auditor.cluster import Limits
 from auditor.config.settings import DEFAULTS, Settings
@@ -17,6 +18,9 @@ from tests.collecting import collected
 from tests.testbed.layout import KUBECONFIG
 
 LIMITS = Limits(request_timeout_seconds=10, deadline_seconds=30, requests_per_second=500, parallel_requests=4)
+
+Parameters = dict[str, dict[str, Any]]
+"""Values by check id and name."""
 
 Outcome = tuple[str, Status]
 """A check's id, and the status of one of its findings."""
@@ -32,10 +36,10 @@ def observing_checks() -> tuple[str, ...]:
     return tuple(check.id for check in load_checks() if _reads(check, "observations/"))
 
 
-def settings(*check_ids: str) -> Settings:
+def settings(*check_ids: str, parameters: Parameters | None = None) -> Settings:
     """The defaults, for these checks only."""
-    given = {name: getattr(DEFAULTS, name) for name in DEFAULTS.__struct_fields__ if name != "parameters"}
-    return Settings(**{**given, "select": check_ids})
+    given = {name: getattr(DEFAULTS, name) for name in DEFAULTS.__struct_fields__}
+    return Settings(**{**given, "select": check_ids, "parameters": parameters or {}})
 
 
 def audit(bundle: Path, *check_ids: str, kubeconfig: Path = KUBECONFIG) -> Result:
@@ -45,9 +49,9 @@ def audit(bundle: Path, *check_ids: str, kubeconfig: Path = KUBECONFIG) -> Resul
     return judged(bundle, *check_ids)
 
 
-def judged(bundle: Path, *check_ids: str) -> Result:
+def judged(bundle: Path, *check_ids: str, parameters: Parameters | None = None) -> Result:
     """Judge a bundle."""
-    return audit_bundle(bundle, settings(*check_ids), now=datetime.now(UTC))
+    return audit_bundle(bundle, settings(*check_ids, parameters=parameters), now=datetime.now(UTC))
 
 
 def discontent(findings: Iterable[Finding]) -> set[Outcome]:

@@ -38,7 +38,7 @@ class ThroughputParameters(Parameters, frozen=True, kw_only=True):
         float,
         threshold(
             "Gbit/s below which any path is a failure.",
-            source="What a 1 Gbit/s network gives at least; Confluent names that as the least for Kafka.",
+            source="What a 1 Gbit/s network gives at least; Confluent calls that enough for most Kafka clusters.",
             ge=0,
         ),
     ] = 0.8

@@ -50,6 +50,34 @@ SHORT = ProbeOptions(
 """One class can do everything, one is of one zone, one is on the nodes' disks."""
 
 
+PATIENT: dict[str, dict[str, Any]] = {
+    "control-plane.api-latency": {"max_object_p99_seconds": 30},
+    "control-plane.lease-renewal": {"max_p99_seconds": 30, "max_gap_seconds": 60, "fail_gap_seconds": 60},
+    "dns.lookup-rate": {"executors_per_second": 1, "max_failed_share": 0.01},
+    "dns.lookups": {"max_p99_seconds": 5, "max_lost_share": 0.01},
+    "dns.every-server": {"max_median_seconds": 1},
+    "dns.new-names": {"max_seconds": 30},
+    "load-balancing.service-spread": {"max_error_seconds": 60},
+    "network.throughput": {
+        "min_gbit_per_second": 0.01,
+        "min_cross_zone_gbit_per_second": 0.01,
+        "floor_gbit_per_second": 0.01,
+        "max_round_trip_milliseconds": 1000,
+    },
+    "platform.admission-time": {"max_p90_seconds": 9},
+    "scheduler.pod-startup": {"max_startup_p99_seconds": 90, "max_scheduling_p99_seconds": 90},
+    "scheduler.preemption": {"max_preemption_seconds": 90},
+    "stateful.early-names": {"max_names_seconds": 60},
+    "storage.node-disk-speed": {"written_megabytes_per_second": 1, "random_iops": 1},
+    "storage.volume-speed": {
+        "written_megabytes_per_second": 1,
+        "sync_p99_milliseconds": 10_000,
+        "failing_sync_p99_milliseconds": 10_000,
+    },
+}
+"""Thresholds that a machine meets which is busy with other things: what is tested is not its speed."""
+
+
 @dataclass(frozen=True, slots=True)
 class WholeRun:
     """All probes at once: what became of each, by its id, and how long reading, probing and removing took."""

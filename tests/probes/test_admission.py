@@ -142,7 +142,7 @@ class TestOnTheTestBed:
         assert (after.uid, after.deletion_timestamp) == (before, None)
 
     def test_a_small_quota_is_named(
-        self, test_bed: Cluster, fault: Callable[..., Any], fresh_namespace: str, run_probe: RunProbe, judged: Judge
+        self, test_bed: Cluster, fresh_namespace: str, fault: Callable[..., Any], run_probe: RunProbe, judged: Judge
     ) -> None:
         fault(faults.quota_too_small(test_bed, fresh_namespace))
         with created(test_bed, _pod(fresh_namespace)):
@@ -153,7 +153,7 @@ class TestOnTheTestBed:
         assert "exceeded quota" in finding.message
 
     def test_a_slow_webhook_is_noticed(
-        self, test_bed: Cluster, fault: Callable[..., Any], fresh_namespace: str, run_probe: RunProbe, judged: Judge
+        self, test_bed: Cluster, fresh_namespace: str, fault: Callable[..., Any], run_probe: RunProbe, judged: Judge
     ) -> None:
         fault(faults.slow_webhook(test_bed, fresh_namespace, delay_seconds=1.5))
 

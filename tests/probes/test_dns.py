@@ -17,7 +17,7 @@ from auditor.model import Finding, Status
 from auditor.probing import ProbeOutcome
 from auditor.sandbox.scope import ProbeOptions, Scope
 from checks.probes.dns import BUCKETS_SECONDS, LARGE_ADDRESSES, histogram, view_of, views
-from tests.probes.conftest import Judge, RunProbe, WholeRun
+from tests.probes.conftest import PATIENT, Judge, RunProbe, WholeRun
 from tests.testbed import faults
 from tests.testbed.client import Cluster
 
@@ -166,7 +166,7 @@ class TestOnTheTestBed:
 
     @pytest.mark.parametrize("check", CHECKS)
     def test_a_healthy_cluster_is_found_healthy(self, outcome: ProbeOutcome, judged: Judge, check: str) -> None:
-        finding = only(judged(outcome, check))
+        finding = only(judged(outcome, check, parameters=PATIENT.get(check)))
 
         assert finding.status is Status.OK, finding.message
 

@@ -242,7 +242,7 @@ class TestOnTheTestBed:
         assert "no-such-image" in finding.message
 
     def test_a_quota_is_named(
-        self, test_bed: Cluster, fault: Callable[..., Any], fresh_namespace: str, run_probe: RunProbe, judged: Judge
+        self, test_bed: Cluster, fresh_namespace: str, fault: Callable[..., Any], run_probe: RunProbe, judged: Judge
     ) -> None:
         fault(faults.quota_too_small(test_bed, fresh_namespace))
 

@@ -150,7 +150,7 @@ class TestFaults:
         self, test_bed: Cluster, fault: Any, run_probe: RunProbe, judged: Judge
     ) -> None:
         fault(faults.csi_driver_missing(test_bed, "n2"))
-        only_n2 = {"patience_seconds": 8, "node_selector": {"kubernetes.io/hostname": "n2"}}
+        only_n2 = {"patience_seconds": 20, "node_selector": {"kubernetes.io/hostname": "n2"}}
 
         outcome = run_probe("storage", storage_classes=(ZONAL,), settings=only_n2, **SMALL)
 
