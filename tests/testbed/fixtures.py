@@ -24,6 +24,8 @@ from tests.testbed.client import Cluster, wait_for
 OWN_CLUSTER = "AUDITOR_TEST_KUBECONFIG"
 CLUSTER_FIXTURES = {"cluster", "test_bed"}
 NAMESPACE_PREFIX = "test-"
+_LIVE_PROBES = {"probes", "sandbox"}
+"""Folders whose cluster tests are long and feel each other's load; `make test-probes` runs them."""
 
 
 @cache
@@ -50,6 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         parametrized = getattr(getattr(item, "callspec", None), "params", {})  # may be called "cluster" too
         if CLUSTER_FIXTURES & set(getattr(item, "fixturenames", ())) - parametrized.keys():
             item.add_marker(pytest.mark.cluster)
+            if _LIVE_PROBES & set(item.path.parts):
+                item.add_marker(pytest.mark.probes)
     yield
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
